@@ -1,0 +1,3 @@
+//! Reads devices, filesystems and kernel files into snapshots, and serves them.
+
+pub mod http;

@@ -1,0 +1,6 @@
+//! The vocabulary that every room of tidegauge shares: tiers, filesystems, metric families and
+//! readings. Nothing here does I/O, starts a thread or reads a clock.
+
+pub mod exposition;
+pub mod metric;
+pub mod snapshot;

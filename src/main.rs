@@ -1,0 +1,2 @@
+//! tidegauge
+fn main() {}
