@@ -3,4 +3,9 @@
 
 pub mod exposition;
 pub mod metric;
+pub mod mount;
+pub mod placement;
+pub mod reading;
 pub mod snapshot;
+pub mod tier;
+pub mod units;
