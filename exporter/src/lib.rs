@@ -1,4 +1,7 @@
 //! Reads devices, filesystems and kernel files into snapshots, and serves them.
 
+pub mod collector;
 pub mod device;
 pub mod http;
+pub mod sampling;
+pub mod settings;

@@ -119,15 +119,17 @@ struct Claim<'a> {
 }
 
 impl Placement {
-    /// Places every filesystem of `table`.
-    pub fn new(tiers: &[Tier], table: &MountTable) -> Self {
+    /// Places every filesystem of `table`. Mounts for which `counts` is false are left out, but where
+    /// a path names exactly their mount point.
+    pub fn new(tiers: &[Tier], table: &MountTable, counts: impl Fn(&Mount) -> bool) -> Self {
         let mut placed: Vec<TierPlacement> =
             tiers.iter().map(|_| TierPlacement::default()).collect();
         let mut claims: FxHashMap<DeviceNumber, Vec<Claim<'_>>> = FxHashMap::default();
         let representatives = representatives(table);
         for mount in table.visible() {
+            let counts = counts(mount);
             for (index, tier) in tiers.iter().enumerate() {
-                for claim in claims_on(mount, index, tier) {
+                for claim in claims_on(mount, index, tier, counts) {
                     claims.entry(mount.dev).or_default().push(claim);
                 }
             }
@@ -197,10 +199,14 @@ fn is_mount_of_storage(mount: &Mount, path: &Path) -> bool {
     mount.fstype != "autofs" && (mount.class().is_storage() || mount.mountpoint == path)
 }
 
-fn claims_on<'a>(mount: &Mount, index: usize, tier: &'a Tier) -> Vec<Claim<'a>> {
+fn claims_on<'a>(mount: &Mount, index: usize, tier: &'a Tier, counts: bool) -> Vec<Claim<'a>> {
     let mut claims = Vec::new();
     for path in &tier.paths {
-        if mount.mountpoint.starts_with(path) && is_mount_of_storage(mount, path) {
+        let named = mount.mountpoint == *path;
+        if mount.mountpoint.starts_with(path)
+            && is_mount_of_storage(mount, path)
+            && (counts || named)
+        {
             claims.push(Claim {
                 strength: Strength::MountedAt(path.components().count()),
                 tier: index,
@@ -208,7 +214,7 @@ fn claims_on<'a>(mount: &Mount, index: usize, tier: &'a Tier) -> Vec<Claim<'a>> 
             });
         }
     }
-    if mount.class().is_storage() {
+    if counts && mount.class().is_storage() {
         for glob in &tier.devices {
             if device_matches(glob, mount) {
                 claims.push(Claim {
@@ -308,7 +314,9 @@ mod tests {
 
     fn place(tiers: &[Tier], lines: &[&str]) -> Vec<String> {
         let table = MountTable::parse(lines.join("\n").as_bytes()).unwrap();
-        let placement = Placement::new(tiers, &table);
+        let placement = Placement::new(tiers, &table, |m| {
+            !m.mountpoint.starts_with("/var/lib/docker")
+        });
         tiers
             .iter()
             .zip(&placement.tiers)
@@ -406,6 +414,19 @@ mod tests {
         assert_eq!(
             place(&[hot, tier("nas", &["/mnt"])], &[ROOT, HOT, NAS]),
             ["hot: /data/hot/pg | ", "nas: /mnt/nas | "]
+        );
+    }
+
+    #[test]
+    fn what_does_not_count_counts_when_named() {
+        let docker = "9 1 8:9 / /var/lib/docker rw - ext4 /dev/sdb1 rw";
+        assert_eq!(place(&[tier("a", &["/"])], &[ROOT, docker]), ["a: / | "]);
+        assert_eq!(
+            place(
+                &[tier("a", &["/"]), tier("b", &["/var/lib/docker"])],
+                &[ROOT, docker]
+            ),
+            ["a: / | ", "b: /var/lib/docker | "]
         );
     }
 

@@ -1,6 +1,11 @@
 //! One file for each kernel surface: bytes in, a struct out. No metric names here, no rates.
 
+pub mod block;
+pub mod diskstats;
 pub mod kernel_file;
 pub mod mountinfo;
+pub mod pressure;
 pub mod probe;
+pub mod process;
 pub mod statfs;
+pub mod udev;

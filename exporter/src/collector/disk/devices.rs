@@ -1,0 +1,220 @@
+//! Who the disks are, which tier each serves, and their labels: kept between scrapes, because asking
+//! sysfs for all of it each time would cost more than the rest of the scrape.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use tidegauge_model::metric::Labels;
+use tidegauge_model::mount::DeviceNumber;
+use tidegauge_model::tier::Tier;
+
+use super::monotone::Monotone;
+use crate::device::block::{BlockDevice, BlockSource};
+use crate::device::diskstats::{Counters, DiskStats};
+use crate::sampling::storage::MountLayout;
+
+/// The scheduler of each disk, and whether it was replaced, are looked up this often …
+const REFRESH: Duration = Duration::from_secs(60);
+/// … but never for more disks than this in one scrape.
+const REFRESH_AT_ONCE: usize = 64;
+
+/// A disk, partition or mapped device.
+pub struct Known {
+    dev: DeviceNumber,
+    device: BlockDevice,
+    tier: Option<usize>,
+    counters: Monotone,
+    refreshed: Instant,
+    seen: u64,
+    /// `tier`, `device`.
+    pub labels: Labels,
+    /// These and who it is.
+    pub info_labels: Labels,
+}
+
+/// All disks of the host.
+pub struct Devices {
+    source: BlockSource,
+    tiers: Arc<[Tier]>,
+    known: FxHashMap<String, Known>,
+    /// The layout by which the tiers were worked out.
+    layout: Option<Arc<MountLayout>>,
+    pass: u64,
+}
+
+impl Devices {
+    /// None known yet.
+    pub fn new(source: BlockSource, tiers: Arc<[Tier]>) -> Self {
+        Self {
+            source,
+            tiers,
+            known: FxHashMap::default(),
+            layout: None,
+            pass: 0,
+        }
+    }
+
+    /// Takes a whole reading of diskstats; afterwards every disk in it is known, and no other.
+    pub fn update(&mut self, stats: &[DiskStats<'_>], layout: &Arc<MountLayout>, now: Instant) {
+        self.pass += 1;
+        let mut changed = !self.layout.as_ref().is_some_and(|l| Arc::ptr_eq(l, layout));
+        for disk in stats {
+            match self
+                .known
+                .get_mut(disk.name)
+                .filter(|known| known.dev == disk.dev)
+            {
+                Some(known) => known.seen = self.pass,
+                None => {
+                    let known = self.meet(disk, now);
+                    self.known.insert(disk.name.to_owned(), known);
+                    changed = true;
+                }
+            }
+        }
+        let before = self.known.len();
+        self.known.retain(|_, known| known.seen == self.pass);
+        changed |= self.known.len() < before;
+        changed |= self.refresh(now);
+        if changed {
+            self.assign_tiers(layout);
+            self.layout = Some(Arc::clone(layout));
+        }
+    }
+
+    /// The disk of this name and its counters to show.
+    pub fn follow(&mut self, name: &str, raw: &Counters) -> Option<(&Known, Counters)> {
+        let known = self.known.get_mut(name)?;
+        let counters = known.counters.follow(raw);
+        Some((known, counters))
+    }
+
+    fn meet(&self, disk: &DiskStats<'_>, now: Instant) -> Known {
+        let device = self.source.read(disk.name, disk.dev);
+        let labels = Labels::none();
+        Known {
+            dev: disk.dev,
+            tier: None,
+            counters: Monotone::start(&disk.counters),
+            refreshed: now,
+            seen: self.pass,
+            info_labels: labels.clone(),
+            labels,
+            device,
+        }
+    }
+
+    /// Looks again at what may have changed; whether anything had.
+    fn refresh(&mut self, now: Instant) -> bool {
+        let mut due: Vec<(&String, &mut Known)> = self
+            .known
+            .iter_mut()
+            .filter(|(_, known)| now.saturating_duration_since(known.refreshed) >= REFRESH)
+            .collect();
+        due.sort_by_key(|(_, known)| known.refreshed);
+        let mut changed = false;
+        for (name, known) in due.into_iter().take(REFRESH_AT_ONCE) {
+            known.refreshed = now;
+            let (diskseq, scheduler) = self.source.volatile(&known.device);
+            if diskseq != known.device.diskseq || scheduler != known.device.scheduler {
+                known.device = self.source.read(name, known.dev);
+                known.labels = Labels::none();
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Works out the tier of every disk: that of the filesystems on it, and for what they lie on in
+    /// turn the same. Where filesystems of several tiers share a disk, the hottest is the disk's. Disks
+    /// without any take the tier whose device glob matches.
+    fn assign_tiers(&mut self, layout: &MountLayout) {
+        let by_number: FxHashMap<DeviceNumber, &str> = self
+            .known
+            .iter()
+            .map(|(name, known)| (known.dev, name.as_str()))
+            .collect();
+        let btrfs = self.source.btrfs_devices();
+        let mut work: Vec<(String, usize)> = Vec::new();
+        for mount in layout.table.visible() {
+            let Some(tier) = layout.placement.tier_of(mount.dev) else {
+                continue;
+            };
+            if let Some(name) = by_number.get(&mount.dev) {
+                work.push(((*name).to_owned(), tier));
+            } else if mount.fstype == "btrfs" {
+                // btrfs has a device number of its own; sysfs tells what it lies on.
+                let source = mount.source.to_string_lossy();
+                let on: Vec<&String> = btrfs
+                    .iter()
+                    .filter(|set| set.iter().any(|n| self.is_at(n, &source)))
+                    .flatten()
+                    .collect();
+                work.extend(on.into_iter().map(|name| (name.clone(), tier)));
+            }
+        }
+        let mut tiers: FxHashMap<String, usize> = FxHashMap::default();
+        while let Some((name, tier)) = work.pop() {
+            if tiers.get(&name).is_some_and(|&known| known <= tier) {
+                continue;
+            }
+            if let Some(known) = self.known.get(&name) {
+                let below = known.device.slaves.iter().chain([&known.device.parent]);
+                work.extend(below.filter(|n| !n.is_empty()).map(|n| (n.clone(), tier)));
+            }
+            tiers.insert(name, tier);
+        }
+        for (name, known) in &mut self.known {
+            let by_glob = || {
+                self.tiers
+                    .iter()
+                    .position(|t| t.devices.iter().any(|glob| matches(glob, &known.device)))
+            };
+            let tier = tiers.get(name).copied().or_else(by_glob);
+            if known.labels.rendered().is_empty() || known.tier != tier {
+                known.tier = tier;
+                let tier = tier.map_or("", |i| &self.tiers[i].name);
+                known.labels = Labels::new(&[("tier", tier), ("device", name)]);
+                known.info_labels = info_labels(&known.labels, known.dev, &known.device);
+            }
+        }
+    }
+
+    /// Whether the kernel's device `name` is what a mount calls `source`.
+    fn is_at(&self, name: &str, source: &str) -> bool {
+        source.strip_prefix("/dev/") == Some(name)
+            || self.known.get(name).is_some_and(|known| {
+                !known.device.dm_name.is_empty()
+                    && source.strip_prefix("/dev/mapper/") == Some(&known.device.dm_name)
+            })
+    }
+}
+
+fn matches(glob: &str, device: &BlockDevice) -> bool {
+    let mapped = !device.dm_name.is_empty();
+    fast_glob::glob_match(glob, &device.name)
+        || fast_glob::glob_match(glob, format!("/dev/{}", device.name))
+        || (mapped && fast_glob::glob_match(glob, format!("/dev/mapper/{}", device.dm_name)))
+}
+
+fn info_labels(labels: &Labels, dev: DeviceNumber, device: &BlockDevice) -> Labels {
+    let flag = |value: Option<bool>| value.map_or("", |v| if v { "1" } else { "0" });
+    let mut all = labels.clone();
+    for (name, value) in [
+        ("major", dev.major.to_string().as_str()),
+        ("minor", &dev.minor.to_string()),
+        ("parent", &device.parent),
+        ("dm_name", &device.dm_name),
+        ("model", &device.model),
+        ("serial", &device.serial),
+        ("wwn", &device.wwn),
+        ("transport", &device.transport),
+        ("rotational", flag(device.rotational)),
+        ("discard", flag(device.discard)),
+        ("scheduler", &device.scheduler),
+    ] {
+        all = all.with(name, value);
+    }
+    all
+}

@@ -1,0 +1,118 @@
+//! What turns readings of devices into metric families: one file for each subject.
+//!
+//! A new collector is a file with a [`CollectorSpec`] and a line in [`COLLECTORS`].
+
+pub mod disk;
+pub mod filesystem;
+pub mod pressure;
+pub mod tier;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tidegauge_model::metric::{Family, FamilySpec};
+use tidegauge_model::tier::Tier;
+
+use crate::sampling::pass::Pass;
+use crate::settings::{Setting, Settings};
+
+/// Every collector, in the order of their names.
+pub static COLLECTORS: &[&CollectorSpec] =
+    &[&disk::SPEC, &filesystem::SPEC, &pressure::SPEC, &tier::SPEC];
+
+/// A collector as it is listed.
+#[derive(Debug)]
+pub struct CollectorSpec {
+    /// As in `--collector.<name>` and `collect[]`.
+    pub name: &'static str,
+    /// What it reads, in a sentence.
+    pub help: &'static str,
+    /// Whether it runs unless told otherwise.
+    pub default_enabled: bool,
+    /// When it reads.
+    pub schedule: Schedule,
+    /// What can be set, besides `enabled`.
+    pub settings: &'static [Setting],
+    /// What it may produce.
+    pub families: &'static [&'static FamilySpec],
+    /// Makes one.
+    pub build: fn(&Context, &Settings) -> Box<dyn Collector>,
+}
+
+/// When a collector reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// Cheap: at every scrape.
+    AtScrape,
+    /// Expensive: on a timer of its own, whose length is the setting `interval`.
+    Interval,
+}
+
+/// Where the host's files are and what its tiers are.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// `/proc`.
+    pub procfs: PathBuf,
+    /// `/sys`.
+    pub sysfs: PathBuf,
+    /// `/run/udev/data`.
+    pub udev: PathBuf,
+    /// The tiers, hottest first.
+    pub tiers: Arc<[Tier]>,
+}
+
+/// Reads one subject.
+pub trait Collector: Send {
+    /// Reads now. Nothing there is not a failure: it is no families. After an error none of its
+    /// families are shown.
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError>;
+}
+
+/// Why a collector has nothing to show; it names the thing, the reason and what to do.
+#[derive(Clone, Debug, Error)]
+#[error("{0}")]
+pub struct CollectorError(Arc<str>);
+
+impl CollectorError {
+    /// From any error's text.
+    pub fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_and_families_belong_to_one_collector() {
+        let names: Vec<_> = COLLECTORS.iter().map(|c| c.name).collect();
+        assert!(names.is_sorted());
+        let mut families: Vec<_> = COLLECTORS
+            .iter()
+            .flat_map(|c| c.families)
+            .map(|f| f.name)
+            .collect();
+        let all = families.len();
+        families.sort_unstable();
+        families.dedup();
+        assert_eq!(families.len(), all);
+    }
+
+    #[test]
+    fn defaults_of_settings_are_valid() {
+        for collector in COLLECTORS {
+            for setting in collector.settings {
+                Settings::default().set(setting, setting.default).unwrap();
+            }
+            let timed = collector.settings.iter().any(|s| s.key == "interval");
+            assert_eq!(
+                timed,
+                collector.schedule == Schedule::Interval,
+                "{}",
+                collector.name
+            );
+        }
+    }
+}

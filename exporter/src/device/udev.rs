@@ -1,0 +1,80 @@
+//! What udev knows of a block device: its database in `/run/udev/data`, one file for each device.
+//!
+//! Format: systemd, `src/libsystemd/sd-device/device-private.c`; lines `E:KEY=value` are properties.
+
+use std::path::Path;
+
+use tidegauge_model::mount::DeviceNumber;
+
+/// The properties of a block device that name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UdevProperties {
+    /// `ID_WWN_WITH_EXTENSION` or `ID_WWN`.
+    pub wwn: Option<String>,
+    /// `ID_SERIAL_SHORT`, without the model that `ID_SERIAL` carries.
+    pub serial: Option<String>,
+    /// `ID_MODEL`.
+    pub model: Option<String>,
+    /// `ID_BUS`: `ata`, `usb`, `scsi`, `nvme`.
+    pub bus: Option<String>,
+}
+
+/// Parses one file of the database. Bytes that are not text are replaced: they are names only.
+pub fn parse(content: &[u8]) -> UdevProperties {
+    let mut properties = UdevProperties::default();
+    let mut plain_wwn = None;
+    for line in String::from_utf8_lossy(content).lines() {
+        let Some((key, value)) = line.strip_prefix("E:").and_then(|l| l.split_once('=')) else {
+            continue;
+        };
+        if value.is_empty() {
+            continue;
+        }
+        let value = Some(value.to_owned());
+        match key {
+            "ID_WWN_WITH_EXTENSION" => properties.wwn = value,
+            "ID_WWN" => plain_wwn = value,
+            "ID_SERIAL_SHORT" => properties.serial = value,
+            "ID_MODEL" => properties.model = value,
+            "ID_BUS" => properties.bus = value,
+            _ => {}
+        }
+    }
+    properties.wwn = properties.wwn.or(plain_wwn);
+    properties
+}
+
+/// Reads what udev knows of a device; nothing when udev does not run here (a container) or does not
+/// know it.
+pub fn read(database: &Path, dev: DeviceNumber) -> UdevProperties {
+    std::fs::read(database.join(format!("b{dev}")))
+        .map(|content| parse(&content))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_sata_disk() {
+        let text = b"S:disk/by-id/x\nI:123\nE:ID_MODEL=WDC_WD20EFRX\nE:ID_SERIAL=WDC_WD20EFRX_WD-1\nE:ID_SERIAL_SHORT=WD-1\nE:ID_WWN=0x50014ee2\nE:ID_WWN_WITH_EXTENSION=0x50014ee2a\nE:ID_BUS=ata\nE:ID_REVISION=\nG:systemd\n";
+        assert_eq!(
+            parse(text),
+            UdevProperties {
+                wwn: Some("0x50014ee2a".into()),
+                serial: Some("WD-1".into()),
+                model: Some("WDC_WD20EFRX".into()),
+                bus: Some("ata".into()),
+            }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            parse(&bytes);
+        }
+    }
+}

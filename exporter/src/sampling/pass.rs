@@ -1,0 +1,36 @@
+//! What the collectors of one reading share: read once, by whoever asks first.
+
+use std::sync::{Arc, OnceLock};
+
+use super::storage::{Filesystems, MountLayout, Storage};
+use crate::collector::CollectorError;
+
+/// One reading of the host.
+pub struct Pass {
+    storage: Arc<Storage>,
+    layout: OnceLock<Result<Arc<MountLayout>, CollectorError>>,
+    filesystems: OnceLock<Result<Arc<Filesystems>, CollectorError>>,
+}
+
+impl Pass {
+    /// A new reading.
+    pub fn new(storage: Arc<Storage>) -> Self {
+        Self {
+            storage,
+            layout: OnceLock::new(),
+            filesystems: OnceLock::new(),
+        }
+    }
+
+    /// The mounts and their tiers.
+    pub fn layout(&self) -> Result<Arc<MountLayout>, CollectorError> {
+        self.layout.get_or_init(|| self.storage.layout()).clone()
+    }
+
+    /// How full the filesystems are.
+    pub fn filesystems(&self) -> Result<Arc<Filesystems>, CollectorError> {
+        self.filesystems
+            .get_or_init(|| self.storage.filesystems().map(Arc::new))
+            .clone()
+    }
+}

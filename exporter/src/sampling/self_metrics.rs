@@ -1,0 +1,154 @@
+//! The exporter about itself: its build, its process, its collectors.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
+
+use super::worker::Outcome;
+use crate::device::process::{ProcessFiles, boot_time, max_descriptors, open_descriptors};
+
+static BUILD: FamilySpec =
+    FamilySpec::info("tidegauge_build_info", "The running program.", &["version"]);
+static SUCCESS: FamilySpec = FamilySpec::gauge(
+    "tidegauge_collector_success",
+    "Whether the collector's last run succeeded.",
+    &["collector"],
+);
+static DURATION: FamilySpec = FamilySpec::gauge(
+    "tidegauge_collector_duration_seconds",
+    "How long the collector's last run took.",
+    &["collector"],
+);
+static LAST_SUCCESS: FamilySpec = FamilySpec::gauge(
+    "tidegauge_collector_last_success_timestamp_seconds",
+    "When the collector last succeeded.",
+    &["collector"],
+);
+static CPU: FamilySpec = FamilySpec::counter(
+    "process_cpu_seconds_total",
+    "User and system CPU time of the process.",
+    &[],
+);
+static RESIDENT: FamilySpec = FamilySpec::gauge(
+    "process_resident_memory_bytes",
+    "Resident memory of the process.",
+    &[],
+);
+static VIRTUAL: FamilySpec = FamilySpec::gauge(
+    "process_virtual_memory_bytes",
+    "Virtual memory of the process.",
+    &[],
+);
+static THREADS: FamilySpec = FamilySpec::gauge("process_threads", "Threads of the process.", &[]);
+static START: FamilySpec = FamilySpec::gauge(
+    "process_start_time_seconds",
+    "When the process started.",
+    &[],
+);
+static OPEN_FDS: FamilySpec = FamilySpec::gauge(
+    "process_open_fds",
+    "Open file descriptors of the process.",
+    &[],
+);
+static MAX_FDS: FamilySpec = FamilySpec::gauge(
+    "process_max_fds",
+    "How many file descriptors the process may open.",
+    &[],
+);
+
+/// What every snapshot carries, for the generated documentation.
+pub static FAMILIES: &[&FamilySpec] = &[
+    &BUILD,
+    &SUCCESS,
+    &DURATION,
+    &LAST_SUCCESS,
+    &CPU,
+    &RESIDENT,
+    &VIRTUAL,
+    &THREADS,
+    &START,
+    &OPEN_FDS,
+    &MAX_FDS,
+];
+
+/// Reads the exporter itself.
+pub struct SelfMetrics {
+    build: Family,
+    files: ProcessFiles,
+    boot: Option<u64>,
+}
+
+impl SelfMetrics {
+    /// `version` is the program's.
+    pub fn new(version: &str) -> Self {
+        let mut build = Family::new(&BUILD);
+        build.push(&Labels::new(&[("version", version)]), true);
+        Self {
+            build,
+            files: ProcessFiles::default(),
+            boot: boot_time(),
+        }
+    }
+
+    /// All families, with what is known of each collector.
+    pub fn families<'a>(
+        &mut self,
+        collectors: impl Iterator<Item = (&'static str, &'a Outcome)>,
+    ) -> Vec<Family> {
+        let (mut success, mut duration, mut last) = (
+            Family::new(&SUCCESS),
+            Family::new(&DURATION),
+            Family::new(&LAST_SUCCESS),
+        );
+        for (name, outcome) in collectors {
+            let labels = Labels::new(&[("collector", name)]);
+            // One on a timer that has not run yet has neither failed nor succeeded.
+            if outcome.ended.is_some() {
+                success.push(&labels, outcome.success);
+                duration.push(&labels, outcome.took.as_secs_f64());
+            }
+            if let Some(time) = outcome.last_success.and_then(unix_seconds) {
+                last.push(&labels, time);
+            }
+        }
+        let mut families = vec![self.build.clone(), success, duration, last];
+        families.extend(self.process());
+        families
+    }
+
+    fn process(&mut self) -> Vec<Family> {
+        let mut families = Vec::new();
+        let mut add = |spec, value: Option<Value>| {
+            if let Some(value) = value {
+                let mut family = Family::new(spec);
+                family.push(&Labels::none(), value);
+                families.push(family);
+            }
+        };
+        // Without /proc/self there is nothing to say of the process; the rest goes on.
+        let used = self.files.read().ok().flatten();
+        add(&CPU, used.map(|u| Value::F64(u.cpu.as_secs_f64())));
+        add(&RESIDENT, used.map(|u| Value::U64(u.resident)));
+        add(&VIRTUAL, used.map(|u| Value::U64(u.virtual_size)));
+        add(&THREADS, used.map(|u| Value::U64(u.threads)));
+        let ticks = rustix::param::clock_ticks_per_second();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds since 1970 need 31 bits"
+        )]
+        add(
+            &START,
+            used.zip(self.boot)
+                .map(|(u, boot)| Value::F64(boot as f64 + u.start_ticks as f64 / ticks as f64)),
+        );
+        add(&OPEN_FDS, open_descriptors().map(Value::U64));
+        add(&MAX_FDS, max_descriptors().map(Value::U64));
+        families
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> Option<f64> {
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .map(|d| d.as_secs_f64())
+}

@@ -1,0 +1,333 @@
+//! The host's storage as one pass sees it: the mount table, who belongs to which tier, and how full
+//! each filesystem is.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tidegauge_model::metric::Labels;
+use tidegauge_model::mount::{DeviceNumber, Mount, MountTable, displayable};
+use tidegauge_model::placement::Placement;
+use tidegauge_model::reading::{Reading, Why};
+use tidegauge_model::tier::Tier;
+
+use crate::collector::CollectorError;
+use crate::device::mountinfo::MountInfo;
+use crate::device::probe::{MountKey, Prober, Shown, Timing};
+use crate::device::statfs::Space;
+use crate::settings::Settings;
+
+/// A mount that is shown.
+#[derive(Clone, Debug)]
+pub struct ShownMount {
+    /// What it is known by.
+    pub key: MountKey,
+    /// Where it is mounted, as the host sees it.
+    pub mountpoint: PathBuf,
+    /// Its source as text.
+    pub device: String,
+    /// Filesystem type.
+    pub fstype: String,
+    /// Index of its tier.
+    pub tier: Option<usize>,
+    /// Its superblock takes no writes.
+    pub read_only: bool,
+    /// `tier`, `mountpoint`, `device`, `fstype`.
+    pub labels: Labels,
+    /// These and how it is mounted.
+    pub info_labels: Labels,
+}
+
+/// The mounts and their tiers, as long as the mount table stays the same.
+#[derive(Debug)]
+pub struct MountLayout {
+    /// The table.
+    pub table: Arc<MountTable>,
+    /// Who belongs where.
+    pub placement: Placement,
+    /// What is shown, in the kernel's order.
+    pub mounts: Vec<ShownMount>,
+    /// Paths of tiers that only lie inside a filesystem, with the tier's index: they must exist.
+    pub inside: Vec<(usize, MountKey, String)>,
+    by_path: FxHashMap<PathBuf, usize>,
+}
+
+/// How full the filesystems are.
+#[derive(Debug)]
+pub struct Filesystems {
+    /// What was read.
+    pub layout: Arc<MountLayout>,
+    /// One for each of the layout's mounts.
+    pub readings: Vec<Shown>,
+    /// For each path of a tier inside a filesystem, whether it exists: (tier, path, answer).
+    pub inside: Vec<(usize, PathBuf, Shown)>,
+}
+
+impl Filesystems {
+    /// The reading at a mount point.
+    pub fn at(&self, mountpoint: &Path) -> Option<&Reading<Space>> {
+        self.layout
+            .by_path
+            .get(mountpoint)
+            .map(|&i| &self.readings[i].reading)
+    }
+}
+
+/// Reads the host's storage. Shared by all collectors of a pass.
+pub struct Storage {
+    tiers: Arc<[Tier]>,
+    /// Settings of the `filesystem` collector: which mounts count.
+    selection: Settings,
+    rootfs: PathBuf,
+    sysfs: PathBuf,
+    mounts: Mutex<(MountInfo, Option<Arc<MountLayout>>)>,
+    prober: Mutex<(Prober, Option<Arc<MountLayout>>)>,
+}
+
+impl Storage {
+    /// `ask` is [`crate::device::statfs::statfs`] but in tests.
+    pub fn new(
+        tiers: Arc<[Tier]>,
+        selection: Settings,
+        [procfs, sysfs, rootfs]: [&Path; 3],
+        ask: impl Fn(&Path, &str) -> Result<Space, Why> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            tiers,
+            selection,
+            rootfs: rootfs.to_owned(),
+            sysfs: sysfs.to_owned(),
+            mounts: Mutex::new((MountInfo::new(procfs), None)),
+            prober: Mutex::new((Prober::new(Timing::default(), ask), None)),
+        }
+    }
+
+    /// Reads the mount table. The same [`Arc`] comes back while nothing changed.
+    pub fn layout(&self) -> Result<Arc<MountLayout>, CollectorError> {
+        let mut guard = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mountinfo, known) = &mut *guard;
+        let table = mountinfo.read().map_err(CollectorError::new)?;
+        if let Some(layout) = known
+            .as_ref()
+            .filter(|layout| Arc::ptr_eq(&layout.table, &table))
+        {
+            return Ok(Arc::clone(layout));
+        }
+        let layout = Arc::new(self.lay_out(table));
+        *known = Some(Arc::clone(&layout));
+        Ok(layout)
+    }
+
+    /// Reads how full everything is. Bounded in time by the [`Prober`].
+    pub fn filesystems(&self) -> Result<Filesystems, CollectorError> {
+        let mut guard = self.prober.lock().unwrap_or_else(PoisonError::into_inner);
+        let (prober, known) = &mut *guard;
+        // A mount that went while it was read would show the filesystem below it. Where mounts come
+        // and go all the time, the last try keeps what is still mounted.
+        let mut layout = self.layout()?;
+        for _ in 0..2 {
+            let (readings, inside) = ask(prober, known, &layout);
+            if !self
+                .mounts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+                .changed()
+            {
+                return Ok(Filesystems {
+                    layout,
+                    readings,
+                    inside,
+                });
+            }
+            layout = self.layout()?;
+        }
+        let before = Arc::clone(&layout);
+        let (mut readings, inside) = ask(prober, known, &before);
+        let still: FxHashSet<MountKey> = self
+            .layout()?
+            .mounts
+            .iter()
+            .map(|m| m.key.clone())
+            .collect();
+        for (mount, shown) in before.mounts.iter().zip(&mut readings) {
+            if !still.contains(&mount.key) {
+                shown.reading = Reading::Absent;
+            }
+        }
+        Ok(Filesystems {
+            layout: before,
+            readings,
+            inside,
+        })
+    }
+
+    fn counts(&self, mount: &Mount) -> bool {
+        mount.class().is_storage()
+            && self
+                .selection
+                .selects("fs_types_include", "fs_types_exclude", &mount.fstype)
+            && self.selection.selects(
+                "mount_points_include",
+                "mount_points_exclude",
+                &mount.mountpoint.to_string_lossy(),
+            )
+    }
+
+    fn lay_out(&self, table: Arc<MountTable>) -> MountLayout {
+        let placement = Placement::new(&self.tiers, &table, |mount| self.counts(mount));
+        let mut labels_seen = FxHashSet::default();
+        let mut mounts = Vec::new();
+        for mount in table.visible() {
+            let tier = placement.tier_of(mount.dev);
+            if !(self.counts(mount) || self.is_named(mount)) {
+                continue;
+            }
+            let shown = self.shown(mount, tier);
+            // Names that are no text are shown escaped; should two become the same, Prometheus would
+            // refuse the whole scrape.
+            if labels_seen.insert(shown.labels.clone()) {
+                mounts.push(shown);
+            } else {
+                tracing::warn!(mountpoint = %displayable(mount.mountpoint.as_os_str()), "two mounts have the same name in text; the second is not shown");
+            }
+        }
+        let inside = placement
+            .tiers
+            .iter()
+            .enumerate()
+            .flat_map(|(index, tier)| {
+                tier.inside.iter().filter_map({
+                    let table = &table;
+                    move |path| {
+                        let holder = table.holding(path)?;
+                        let key = MountKey {
+                            id: holder.id,
+                            dev: holder.dev,
+                            path: self.rooted(path),
+                        };
+                        Some((index, key, holder.fstype.clone()))
+                    }
+                })
+            });
+        let inside = inside.collect();
+        let by_path = mounts
+            .iter()
+            .enumerate()
+            .map(|(i, m)| (m.mountpoint.clone(), i))
+            .collect();
+        MountLayout {
+            placement,
+            mounts,
+            inside,
+            by_path,
+            table,
+        }
+    }
+
+    fn is_named(&self, mount: &Mount) -> bool {
+        mount.fstype != "autofs"
+            && self
+                .tiers
+                .iter()
+                .any(|tier| tier.paths.contains(&mount.mountpoint))
+    }
+
+    fn shown(&self, mount: &Mount, tier: Option<usize>) -> ShownMount {
+        let device = self.device_name(mount);
+        let mountpoint = displayable(mount.mountpoint.as_os_str());
+        let labels = Labels::new(&[
+            ("tier", tier.map_or("", |i| &self.tiers[i].name)),
+            ("mountpoint", &mountpoint),
+            ("device", &device),
+            ("fstype", &mount.fstype),
+        ]);
+        let info_labels = labels
+            .with("major", &mount.dev.major.to_string())
+            .with("minor", &mount.dev.minor.to_string())
+            .with("root", &displayable(mount.root.as_os_str()))
+            .with("options", &all_options(mount));
+        ShownMount {
+            key: MountKey {
+                id: mount.id,
+                dev: mount.dev,
+                path: self.rooted(&mount.mountpoint),
+            },
+            mountpoint: mount.mountpoint.clone(),
+            device: device.into_owned(),
+            fstype: mount.fstype.clone(),
+            tier,
+            read_only: mount.is_read_only(),
+            labels,
+            info_labels,
+        }
+    }
+
+    /// The mount's source; `/dev/root`, which is no device node, as the device that it stands for.
+    fn device_name<'a>(&self, mount: &'a Mount) -> Cow<'a, str> {
+        if mount.source == Path::new("/dev/root")
+            && let Some(name) = kernel_name(&self.sysfs, mount.dev)
+        {
+            return Cow::Owned(format!("/dev/{name}"));
+        }
+        displayable(mount.source.as_os_str())
+    }
+
+    /// Where the host's `path` is found from here.
+    fn rooted(&self, path: &Path) -> PathBuf {
+        if self.rootfs == Path::new("/") || path.starts_with(&self.rootfs) {
+            return path.to_owned();
+        }
+        path.strip_prefix("/")
+            .map_or_else(|_| path.to_owned(), |relative| self.rootfs.join(relative))
+    }
+}
+
+fn ask(
+    prober: &mut Prober,
+    known: &mut Option<Arc<MountLayout>>,
+    layout: &Arc<MountLayout>,
+) -> (Vec<Shown>, Vec<(usize, PathBuf, Shown)>) {
+    if !known
+        .as_ref()
+        .is_some_and(|known| Arc::ptr_eq(known, layout))
+    {
+        let mounts = layout
+            .mounts
+            .iter()
+            .map(|m| (m.key.clone(), m.fstype.clone()));
+        let inside = layout
+            .inside
+            .iter()
+            .map(|(_, key, fstype)| (key.clone(), fstype.clone()));
+        prober.set_targets(mounts.chain(inside));
+        *known = Some(Arc::clone(layout));
+    }
+    let mut readings = prober.read();
+    let of_inside = readings.split_off(layout.mounts.len());
+    let inside = layout
+        .inside
+        .iter()
+        .zip(of_inside)
+        .map(|((tier, key, _), shown)| (*tier, key.path.clone(), shown))
+        .collect();
+    (readings, inside)
+}
+
+/// The kernel's name of a block device, by its number.
+fn kernel_name(sysfs: &Path, dev: DeviceNumber) -> Option<String> {
+    let link = std::fs::read_link(sysfs.join("dev/block").join(dev.to_string())).ok()?;
+    Some(link.file_name()?.to_str()?.to_owned())
+}
+
+/// Options of the mount, then those of the superblock that it does not repeat.
+fn all_options(mount: &Mount) -> String {
+    let mut options: Vec<&str> = mount.options.split(',').collect();
+    for option in mount.super_options.split(',') {
+        if !options.contains(&option) {
+            options.push(option);
+        }
+    }
+    options.join(",")
+}
