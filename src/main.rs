@@ -1,2 +1,7 @@
-//! tidegauge
-fn main() {}
+//! The program: parses the command line, hands over to the subcommand, turns errors into exit codes.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidegauge::run(std::env::args_os())
+}

@@ -2,6 +2,7 @@
 
 pub mod collector;
 pub mod device;
+pub mod discover;
 pub mod http;
 pub mod sampling;
 pub mod settings;

@@ -106,6 +106,29 @@ impl BlockSource {
             .collect()
     }
 
+    /// The kernel's name of the device with this number.
+    pub fn name_of(&self, dev: DeviceNumber) -> Option<String> {
+        let link = std::fs::read_link(self.sysfs.join("dev/block").join(dev.to_string())).ok()?;
+        Some(link.file_name()?.to_str()?.to_owned())
+    }
+
+    /// The kernel's name of the device behind a device node such as `/dev/mapper/vg-lv`.
+    pub fn name_of_node(&self, node: &Path) -> Option<String> {
+        use std::os::unix::fs::{FileTypeExt, MetadataExt};
+        // Only below /dev, where a look-up cannot hang on another host.
+        let metadata = node
+            .starts_with("/dev")
+            .then(|| std::fs::metadata(node).ok())??;
+        let (major, minor) = (
+            rustix::fs::major(metadata.rdev()),
+            rustix::fs::minor(metadata.rdev()),
+        );
+        metadata
+            .file_type()
+            .is_block_device()
+            .then(|| self.name_of(DeviceNumber { major, minor }))?
+    }
+
     fn folder(&self, name: &str) -> PathBuf {
         // A slash in a kernel name (cciss/c0d0) is an exclamation mark in sysfs.
         self.sysfs.join("class/block").join(name.replace('/', "!"))

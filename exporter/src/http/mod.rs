@@ -1,8 +1,25 @@
 //! The exporter's HTTP server: `/metrics`, the landing page, health and readiness.
 
-use std::sync::Arc;
+mod bind;
+mod body;
+mod connection;
+mod landing;
+mod negotiate;
+mod query;
+mod route;
+pub mod stats;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::server::graceful::GracefulShutdown;
 use tidegauge_model::snapshot::Snapshot;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+pub use self::bind::{BindError, bind};
+use self::route::Routes;
+pub use self::stats::HttpStats;
 
 /// Which collectors an answer shows: all of them, or those named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,4 +63,83 @@ pub trait Scrape: Send + Sync + 'static {
 
     /// The collectors that run.
     fn collectors(&self) -> &[CollectorInfo];
+}
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where the metrics are.
+    pub telemetry_path: String,
+    /// Most scrapes at once; 0 is no limit.
+    pub max_requests: usize,
+    /// Shown on the landing page.
+    pub version: &'static str,
+    /// A connection that sends no whole request for this long is closed, an idle one too.
+    pub header_timeout: Duration,
+    /// A client that takes nothing of its answer for this long is dropped.
+    pub write_timeout: Duration,
+    /// Longest request line and headers, in bytes; at least 8192.
+    pub max_header_bytes: usize,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// At the end, answers under way have this long.
+    pub grace: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            max_requests: 40,
+            version: "",
+            header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            max_header_bytes: 16 << 10,
+            max_connections: 512,
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves until `stop` resolves; then lets answers under way end, and returns.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    scrape: Arc<dyn Scrape>,
+    stats: Arc<HttpStats>,
+    options: ServerOptions,
+    stop: impl Future<Output = ()>,
+) {
+    let graceful = Arc::new(GracefulShutdown::new());
+    let connections = Arc::new(Semaphore::new(options.max_connections));
+    let grace = options.grace;
+    let routes = Arc::new(Routes {
+        scrape,
+        stats,
+        options,
+    });
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            tokio::spawn(connection::accept(
+                listener,
+                Arc::clone(&routes),
+                Arc::clone(&connections),
+                Arc::clone(&graceful),
+            ))
+        })
+        .collect();
+    stop.await;
+    for task in accepting {
+        task.abort();
+        // Once it is gone so is its listener, and its hold on `graceful`.
+        let _ = task.await;
+    }
+    let ended = async {
+        if let Ok(graceful) = Arc::try_unwrap(graceful) {
+            graceful.shutdown().await;
+        }
+    };
+    if tokio::time::timeout(grace, ended).await.is_err() {
+        tracing::warn!(?grace, "some clients did not take their answer in time");
+    }
 }

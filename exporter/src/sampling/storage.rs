@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tidegauge_model::metric::Labels;
-use tidegauge_model::mount::{DeviceNumber, Mount, MountTable, displayable};
+use tidegauge_model::mount::{Mount, MountTable, displayable};
 use tidegauge_model::placement::Placement;
 use tidegauge_model::reading::{Reading, Why};
 use tidegauge_model::tier::Tier;
 
 use crate::collector::CollectorError;
+use crate::device::block::BlockSource;
 use crate::device::mountinfo::MountInfo;
 use crate::device::probe::{MountKey, Prober, Shown, Timing};
 use crate::device::statfs::Space;
@@ -80,7 +81,7 @@ pub struct Storage {
     /// Settings of the `filesystem` collector: which mounts count.
     selection: Settings,
     rootfs: PathBuf,
-    sysfs: PathBuf,
+    blocks: BlockSource,
     mounts: Mutex<(MountInfo, Option<Arc<MountLayout>>)>,
     prober: Mutex<(Prober, Option<Arc<MountLayout>>)>,
 }
@@ -90,14 +91,15 @@ impl Storage {
     pub fn new(
         tiers: Arc<[Tier]>,
         selection: Settings,
-        [procfs, sysfs, rootfs]: [&Path; 3],
+        blocks: BlockSource,
+        [procfs, rootfs]: [&Path; 2],
         ask: impl Fn(&Path, &str) -> Result<Space, Why> + Send + Sync + 'static,
     ) -> Self {
         Self {
             tiers,
             selection,
             rootfs: rootfs.to_owned(),
-            sysfs: sysfs.to_owned(),
+            blocks,
             mounts: Mutex::new((MountInfo::new(procfs), None)),
             prober: Mutex::new((Prober::new(Timing::default(), ask), None)),
         }
@@ -267,7 +269,7 @@ impl Storage {
     /// The mount's source; `/dev/root`, which is no device node, as the device that it stands for.
     fn device_name<'a>(&self, mount: &'a Mount) -> Cow<'a, str> {
         if mount.source == Path::new("/dev/root")
-            && let Some(name) = kernel_name(&self.sysfs, mount.dev)
+            && let Some(name) = self.blocks.name_of(mount.dev)
         {
             return Cow::Owned(format!("/dev/{name}"));
         }
@@ -313,12 +315,6 @@ fn ask(
         .map(|((tier, key, _), shown)| (*tier, key.path.clone(), shown))
         .collect();
     (readings, inside)
-}
-
-/// The kernel's name of a block device, by its number.
-fn kernel_name(sysfs: &Path, dev: DeviceNumber) -> Option<String> {
-    let link = std::fs::read_link(sysfs.join("dev/block").join(dev.to_string())).ok()?;
-    Some(link.file_name()?.to_str()?.to_owned())
 }
 
 /// Options of the mount, then those of the superblock that it does not repeat.

@@ -1,0 +1,168 @@
+//! Which answer a request gets.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::body::{Body, Metrics};
+use super::stats::HttpStats;
+use super::{Scrape, ServerOptions, landing, negotiate, query};
+
+/// What the routes work with.
+pub struct Routes {
+    /// Gives readings.
+    pub scrape: Arc<dyn Scrape>,
+    /// Counts.
+    pub stats: Arc<HttpStats>,
+    /// As set.
+    pub options: ServerOptions,
+}
+
+impl Routes {
+    /// Answers a request; its body, if any, is not read.
+    pub async fn answer<B: hyper::body::Body>(&self, request: Request<B>) -> Response<Body> {
+        let mut response = self.dispatch(&request).await;
+        if !request.body().is_end_stream() {
+            // What follows on this connection would be the body that nobody reads.
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let headers = response.headers_mut();
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        if request.method() == Method::HEAD {
+            *response.body_mut() = Body::Full(None);
+        }
+        self.stats.answered(response.status().as_u16());
+        response
+    }
+
+    async fn dispatch<B>(&self, request: &Request<B>) -> Response<Body> {
+        let path = request.uri().path();
+        let is_metrics = path == self.options.telemetry_path;
+        if !(is_metrics || ["/", "/-/healthy", "/-/ready"].contains(&path)) {
+            let hint = format!(
+                "not found; the metrics are at {}\n",
+                self.options.telemetry_path
+            );
+            return text(StatusCode::NOT_FOUND, hint);
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            _ if is_metrics => self.metrics(request).await,
+            "/-/healthy" => text(StatusCode::OK, "tidegauge is healthy.\n"),
+            "/-/ready" if self.scrape.ready() => text(StatusCode::OK, "tidegauge is ready.\n"),
+            "/-/ready" => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "tidegauge is not ready: the first reading is under way.\n",
+            ),
+            _ => self.landing(),
+        }
+    }
+
+    async fn metrics<B>(&self, request: &Request<B>) -> Response<Body> {
+        let wanted = match query::wanted(
+            request.uri().query().unwrap_or(""),
+            self.scrape.collectors(),
+        ) {
+            Ok(wanted) => wanted,
+            Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        };
+        let Some(in_flight) = self.stats.begin_scrape(self.options.max_requests) else {
+            let limit = self.options.max_requests;
+            let mut response = text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "{limit} scrapes are under way already, which is the limit (--web.max-requests)\n"
+                ),
+            );
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return response;
+        };
+        let format = negotiate::format(&joined(request.headers(), header::ACCEPT));
+        let encoding = negotiate::encoding(&joined(request.headers(), header::ACCEPT_ENCODING));
+        let body = if request.method() == Method::HEAD {
+            Body::Full(None)
+        } else {
+            let Ok(snapshot) = self.scrape.snapshot(wanted.clone()).await else {
+                return text(StatusCode::SERVICE_UNAVAILABLE, "the sampler has stopped\n");
+            };
+            match Metrics::new(snapshot, wanted, format, encoding, in_flight) {
+                Ok(metrics) => Body::Metrics(Box::new(metrics)),
+                Err(error) => {
+                    return text(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        format!("cannot compress: {error}\n"),
+                    );
+                }
+            }
+        };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(format.content_type()),
+        );
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("Accept, Accept-Encoding"),
+        );
+        if let Some(name) = encoding.name() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        response
+    }
+
+    fn landing(&self) -> Response<Body> {
+        let options = &self.options;
+        let page = landing::page(
+            options.version,
+            &options.telemetry_path,
+            self.scrape.collectors(),
+        );
+        let mut response = Response::new(Body::full(page));
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        );
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        );
+        response
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+/// All lines of a header as one list; lines that are no text count as absent.
+fn joined(headers: &HeaderMap, name: HeaderName) -> String {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",")
+}

@@ -1,0 +1,264 @@
+//! The command line, made from one table of flags and the list of collectors.
+
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::path::PathBuf;
+
+use tidegauge_exporter::collector::COLLECTORS;
+
+/// The whole command line.
+pub fn command() -> Command {
+    let top = Command::new("tidegauge")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Watches tiered storage: a Prometheus exporter for hot, warm and cold tiers")
+        .after_help(
+            "Without a command: run. Without a configuration: the host's tiers are discovered.",
+        )
+        .args(global_args())
+        .args(exporter_args());
+    top.subcommand(
+        Command::new("run").about("Exporter and sidecar in one process (this version: the exporter)").args(exporter_args()),
+    )
+    .subcommand(Command::new("exporter").about("The exporter alone").args(exporter_args()))
+    .subcommand(
+        Command::new("discover")
+            .about("Prints a complete, commented configuration for this host, with the reason for each choice"),
+    )
+    .subcommand(
+        Command::new("check")
+            .about("Says what is wrong with a file, with line and hint")
+            .subcommand_required(true)
+            .subcommand(
+                Command::new("config")
+                    .about("Configuration files")
+                    .arg(
+                        Arg::new("syntax-only")
+                            .long("syntax-only")
+                            .action(ArgAction::SetTrue)
+                            .help("Do not look at this host: for a file that is meant for another one"),
+                    )
+                    .arg(files(true)),
+            )
+            .subcommand(
+                Command::new("metrics")
+                    .about("Metrics in the text format 0.0.4 or OpenMetrics 1.0; standard input without a file")
+                    .arg(files(false)),
+            ),
+    )
+}
+
+/// The matches of the subcommand in use, or those of the top.
+pub fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches
+        .subcommand()
+        .map_or(matches, |(_, sub)| innermost(sub))
+}
+
+fn files(required: bool) -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .num_args(1..)
+        .required(required)
+        .value_parser(value_parser!(PathBuf))
+}
+
+fn option(name: &'static str, value: &'static str, help: impl Into<String>) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(value)
+        .help(help.into())
+}
+
+fn path(name: &'static str, default: &'static str, help: &'static str) -> Arg {
+    option(name, "DIR", help)
+        .default_value(default)
+        .value_parser(value_parser!(PathBuf))
+        .global(true)
+}
+
+fn global_args() -> Vec<Arg> {
+    vec![
+        option(
+            "config",
+            "FILE",
+            "Configuration; else /etc/tidegauge/tidegauge.yml where it exists, else discovery",
+        )
+        .value_parser(value_parser!(PathBuf))
+        .global(true),
+        option(
+            "state-dir",
+            "DIR",
+            "State folder, instead of the configuration's",
+        )
+        .value_parser(value_parser!(PathBuf))
+        .global(true),
+        path("path.procfs", "/proc", "Where procfs is mounted"),
+        path("path.sysfs", "/sys", "Where sysfs is mounted"),
+        path("path.rootfs", "/", "Where the host's root is mounted"),
+        path(
+            "path.udev.data",
+            "/run/udev/data",
+            "Where udev keeps its database",
+        ),
+        option(
+            "log.level",
+            "LEVEL",
+            "Least level of messages that are logged",
+        )
+        .default_value("info")
+        .value_parser(PossibleValuesParser::new([
+            "debug", "info", "warn", "error",
+        ]))
+        .global(true),
+        option(
+            "log.format",
+            "FORMAT",
+            "Format of the log on standard error",
+        )
+        .default_value("logfmt")
+        .value_parser(PossibleValuesParser::new(["logfmt", "json"]))
+        .global(true),
+    ]
+}
+
+fn exporter_args() -> Vec<Arg> {
+    let mut args = vec![
+        option(
+            "web.listen-address",
+            "ADDRESS",
+            "Where to listen; may be repeated",
+        )
+        .default_value(":10733")
+        .action(ArgAction::Append),
+        option("web.telemetry-path", "PATH", "Where the metrics are")
+            .default_value("/metrics")
+            .value_parser(ValueParser::new(telemetry_path)),
+        option(
+            "web.max-requests",
+            "N",
+            "Most scrapes at once; 0 for no limit",
+        )
+        .default_value("40")
+        .value_parser(value_parser!(u32)),
+        Arg::new("collector.disable-defaults")
+            .long("collector.disable-defaults")
+            .action(ArgAction::SetTrue)
+            .help("Run only the collectors that are switched on by flag or configuration"),
+    ];
+    for collector in COLLECTORS {
+        let (on, off) = (
+            format!("collector.{}", collector.name),
+            format!("no-collector.{}", collector.name),
+        );
+        let default = if collector.default_enabled {
+            "on"
+        } else {
+            "off"
+        };
+        args.push(
+            Arg::new(on.clone())
+                .long(on.clone())
+                .action(ArgAction::SetTrue)
+                .overrides_with(off.clone())
+                .help(format!(
+                    "Switch on: {} (default: {default})",
+                    collector.help
+                )),
+        );
+        args.push(
+            Arg::new(off.clone())
+                .long(off)
+                .action(ArgAction::SetTrue)
+                .overrides_with(on)
+                .hide_short_help(true)
+                .help(format!("Switch off the {} collector", collector.name)),
+        );
+        for setting in collector.settings {
+            let name = setting_flag(collector.name, setting.key);
+            let default = if setting.default.is_empty() {
+                "none"
+            } else {
+                setting.default
+            };
+            args.push(
+                Arg::new(name.clone())
+                    .long(name)
+                    .value_name("VALUE")
+                    .hide_short_help(true)
+                    .help(format!(
+                        "{}: {} (default: {default})",
+                        collector.name, setting.help
+                    )),
+            );
+        }
+    }
+    args
+}
+
+/// The flag of a collector's setting.
+pub fn setting_flag(collector: &str, key: &str) -> String {
+    format!("collector.{collector}.{}", key.replace('_', "-"))
+}
+
+fn telemetry_path(text: &str) -> Result<String, String> {
+    let taken = ["/", "/-/healthy", "/-/ready"].contains(&text);
+    if text.starts_with('/')
+        && !taken
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
+    {
+        Ok(text.to_owned())
+    } else {
+        Err("a path such as /metrics: it begins with /, has no query, and is not one of the exporter's others".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_of_two_opposites_counts() {
+        let matches = command()
+            .try_get_matches_from(["tidegauge", "--collector.disk", "--no-collector.disk"])
+            .unwrap();
+        assert!(!matches.get_flag("collector.disk") && matches.get_flag("no-collector.disk"));
+    }
+
+    #[test]
+    fn flags_before_and_after_the_command() {
+        let matches = command()
+            .try_get_matches_from([
+                "tidegauge",
+                "--config",
+                "a.yml",
+                "exporter",
+                "--web.telemetry-path",
+                "/m",
+                "--log.level=debug",
+            ])
+            .unwrap();
+        let sub = innermost(&matches);
+        assert_eq!(
+            sub.get_one::<PathBuf>("config"),
+            Some(&PathBuf::from("a.yml"))
+        );
+        assert_eq!(sub.get_one::<String>("log.level").unwrap(), "debug");
+        assert!(
+            command()
+                .try_get_matches_from(["tidegauge", "--web.telemetry-path", "/-/ready"])
+                .is_err()
+        );
+        assert!(
+            command()
+                .try_get_matches_from(["tidegauge", "--web.max-requests", "-1"])
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! The command line of tidegauge: one file for each subcommand. It joins the rooms and is used by the
+//! program and by `cargo xtask`, which generates man pages and completions from it.
+
+mod check;
+pub mod cli;
+pub mod config;
+mod discover;
+mod exporter;
+mod failure;
+mod host;
+mod logging;
+mod systemd;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use self::failure::Failure;
+
+/// Runs the program with these arguments, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match cli::command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are no errors and go to standard output. Nowhere to write is no reason
+            // to fail otherwise.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match matches.subcommand() {
+        None | Some(("run", _)) => exporter::run(cli::innermost(&matches)),
+        Some(("exporter", sub)) => exporter::run(sub),
+        Some(("discover", sub)) => discover::run(sub),
+        Some(("check", sub)) => check::run(sub),
+        Some((other, _)) => Err(Failure::usage(format!("there is no command `{other}`"))),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}
