@@ -66,7 +66,7 @@ impl Prometheus {
             flag("config.file", config.into()),
             flag("storage.tsdb.path", scratch.folder("data").into()),
             flag("web.listen-address", address.clone().into()),
-            // Else it learns of its targets five seconds after it is ready.
+            // One of two throttles of five seconds before it knows its targets; the other is fixed.
             flag("scrape.discovery-reload-interval", "50ms".into()),
         ];
         let program = which.program("prometheus");
