@@ -1,14 +1,18 @@
 //! The rig itself: its filesystems come, misbehave as told and go, and its servers serve.
 
+use std::env;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::panic;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{StatVfs, statvfs};
 use rustix::io::Errno;
+use rustix::process::{Signal, getpid, kill_process};
 use tidegauge_rig::{
     Answer, FsKind, HangFs, LoopFs, Operations, Prometheus, Scratch, Which, mounts_at_or_below,
     needs, promtool, wait_until,
@@ -135,12 +139,12 @@ fn statfs_elsewhere(at: PathBuf) -> mpsc::Receiver<Result<StatVfs, Errno>> {
 
 #[test]
 fn statfs_hangs_for_real_and_is_let_go() {
-    needs!("root", "fuse");
+    needs!("root", "fuse", "setpriv");
     let fs = HangFs::new();
     assert_eq!(statvfs(fs.mountpoint()).expect("it answers").f_blocks, 256);
 
     fs.set(Operations::Statfs, Answer::Hang);
-    let answer = statfs_elsewhere(fs.mountpoint());
+    let answer = statfs_elsewhere(fs.mountpoint().to_owned());
     fs.switch().wait_for_hung(1);
     assert!(
         fs::read_dir(fs.mountpoint())
@@ -158,9 +162,9 @@ fn statfs_hangs_for_real_and_is_let_go() {
 
 #[test]
 fn a_dropped_filesystem_releases_whoever_hangs_in_it() {
-    needs!("root", "fuse");
+    needs!("root", "fuse", "setpriv");
     let fs = HangFs::new();
-    let at = fs.mountpoint();
+    let at = fs.mountpoint().to_owned();
     fs.set(Operations::All, Answer::Hang);
     let statfs = statfs_elsewhere(at.clone());
     let (send, stat) = mpsc::channel();
@@ -179,9 +183,43 @@ fn a_dropped_filesystem_releases_whoever_hangs_in_it() {
     assert!(!at.exists(), "{} is left", at.display());
 }
 
+/// The test below runs itself again with this set to where the second one shall say what it made.
+const KILLED: &str = "TIDEGAUGE_RIG_KILLED";
+
+#[test]
+fn a_killed_test_leaves_nobody_hanging() {
+    needs!("root", "fuse", "setpriv");
+    if let Some(report) = env::var_os(KILLED) {
+        let fs = HangFs::new();
+        fs.set(Operations::All, Answer::Hang);
+        let _never = statfs_elsewhere(fs.mountpoint().to_owned());
+        fs.switch().wait_for_hung(1);
+        fs::write(report, fs.mountpoint().to_str().expect("UTF-8")).expect("it can be written");
+        kill_process(getpid(), Signal::KILL).expect("it can kill itself");
+        unreachable!("it outlived SIGKILL");
+    }
+    let scratch = Scratch::new("killed");
+    let report = scratch.path().join("report");
+    let mut command = Command::new(env::current_exe().expect("it has a path"));
+    command
+        .args(["--exact", "a_killed_test_leaves_nobody_hanging"])
+        .env(KILLED, &report);
+    let mut killed = command.stdout(Stdio::null()).spawn().expect("it starts");
+    let ended = wait_until(SOON, || killed.try_wait().expect("it is a child"));
+    assert_eq!(ended.expect("it must not hang in itself").signal(), Some(9));
+    let at = PathBuf::from(fs::read_to_string(report).expect("it got so far"));
+    let unmounted = || mounts_at_or_below(&at).is_empty().then_some(());
+    assert!(
+        wait_until(SOON, unmounted).is_some(),
+        "{} is still mounted",
+        at.display()
+    );
+    fs::remove_dir_all(at.parent().expect("it has one")).expect("nothing else cleans up after it");
+}
+
 #[test]
 fn faults_can_be_errors_and_delays() {
-    needs!("root", "fuse");
+    needs!("root", "fuse", "setpriv");
     let fs = HangFs::new();
     fs.set(Operations::Statfs, Answer::Error);
     assert_eq!(statvfs(fs.mountpoint()).err(), Some(Errno::IO));

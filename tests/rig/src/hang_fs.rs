@@ -1,7 +1,9 @@
 //! A filesystem that stops answering when told to: how a dead NAS looks to a program.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +14,7 @@ use fuser::{
     SessionACL,
 };
 
-use crate::mount::{Mount, minor_of, run};
+use crate::mount::{minor_of, run};
 use crate::scratch::Scratch;
 use crate::wait::wait_until;
 
@@ -46,17 +48,19 @@ pub enum Operations {
     All,
 }
 
-/// A mounted, empty directory; let go, cut off and unmounted when dropped, whoever hangs in it.
+/// A mounted, empty directory; let go, cut off and unmounted when dropped, whoever hangs in it, and
+/// also when the test is killed or the thread that made it ends.
 ///
-/// Needs `root` and `fuse`. A process that is killed while it waits for an answer stays until it gets
-/// one: the FUSE protocol has it so.
+/// Needs `root`, `fuse` and `setpriv`. A process that is killed while it waits for an answer stays
+/// until it gets one: the FUSE protocol has it so.
 #[derive(Debug)]
 pub struct HangFs {
     switch: Switch,
     session: Option<BackgroundSession>,
+    at: PathBuf,
     // Dropped in this order.
-    _mount: Mount,
-    scratch: Scratch,
+    lifeline: Lifeline,
+    _scratch: Scratch,
 }
 
 impl HangFs {
@@ -83,17 +87,19 @@ impl HangFs {
             &config,
         )
         .unwrap_or_else(|error| panic!("cannot mount FUSE at {}: {error}", at.display()));
+        let lifeline = Lifeline::new(&at);
         Self {
             switch,
             session: Some(session),
-            _mount: Mount::adopt(&at),
-            scratch,
+            at,
+            lifeline,
+            _scratch: scratch,
         }
     }
 
     /// Where it is mounted.
-    pub fn mountpoint(&self) -> std::path::PathBuf {
-        self.scratch.path().join("mnt")
+    pub fn mountpoint(&self) -> &Path {
+        &self.at
     }
 
     /// Sets how it answers from now on, those that already wait included.
@@ -116,34 +122,56 @@ impl Default for HangFs {
 impl Drop for HangFs {
     fn drop(&mut self) {
         self.switch.set(Operations::All, Answer::Error);
-        let cut_off = abort(&self.mountpoint());
-        if let Err(reason) = &cut_off {
-            eprintln!(
-                "rig: cannot cut off {}: {reason}",
-                self.mountpoint().display()
-            );
-        }
-        // Cut off, its thread ends. Otherwise it may not, and must not be waited for.
-        if let Some(session) = self.session.take().filter(|_| cut_off.is_ok())
-            && wait_until(Duration::from_secs(5), || {
-                session.guard.is_finished().then_some(())
-            })
-            .is_none()
-        {
-            eprintln!("rig: the thread of {} goes on", self.mountpoint().display());
+        self.lifeline.cut();
+        // Cut off, its thread ends by itself.
+        let session = self.session.take().expect("only dropped once");
+        let ended = || session.guard.is_finished().then_some(());
+        if wait_until(Duration::from_secs(5), ended).is_none() {
+            eprintln!("rig: the filesystem at {} does not end", self.at.display());
         }
     }
 }
 
-/// Ends a FUSE connection: whoever waits for an answer of it gets an error.
-fn abort(at: &Path) -> Result<(), String> {
-    let minor = minor_of(at).ok_or("it is not mounted")?;
-    let connection = Path::new(CONNECTIONS).join(minor);
-    if !connection.exists() {
-        // systemd has it mounted always; left mounted, as every host has it.
-        run(std::process::Command::new("mount").args(["-t", "fusectl", "fusectl", CONNECTIONS]));
+/// A process that cuts off and unmounts a FUSE filesystem at the latest when this process dies.
+///
+/// It must be another process. A killed one with a thread that hangs in its own filesystem is never
+/// gone: the thread waits for an answer from its own process, and keeps the connection open.
+#[derive(Debug)]
+struct Lifeline {
+    child: Child,
+}
+
+/// Waits for the end of its input, or for a signal; then ends the connection $0 and unmounts $1.
+const CUT: &str = r#"trap : TERM; read -r _; echo 1 >"$0/abort"; umount --lazy "$1""#;
+
+impl Lifeline {
+    fn new(at: &Path) -> Self {
+        let minor = minor_of(at).unwrap_or_else(|| panic!("{} is not mounted", at.display()));
+        let connection = Path::new(CONNECTIONS).join(minor);
+        if !connection.exists() {
+            // systemd has it mounted always; left mounted, as every host has it.
+            run(Command::new("mount").args(["-t", "fusectl", "fusectl", CONNECTIONS]));
+        }
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--", "sh", "-c", CUT])
+            .args([&*connection, at])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // The test runner kills a test with all of its group; this one is needed then.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start setpriv (of util-linux): {error}"));
+        Self { child }
     }
-    std::fs::write(connection.join("abort"), "1").map_err(|error| error.to_string())
+
+    /// Cuts the filesystem off, and waits until that is done.
+    fn cut(&mut self) {
+        drop(self.child.stdin.take());
+        if let Err(error) = self.child.wait() {
+            eprintln!("rig: cannot wait for a FUSE connection's end: {error}");
+        }
+    }
 }
 
 /// Tells a [`HangFs`] how to answer. Clones switch the same one.

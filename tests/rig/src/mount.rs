@@ -25,11 +25,6 @@ impl Mount {
         Self { at: at.to_owned() }
     }
 
-    /// Takes charge of what another program mounted there.
-    pub(crate) fn adopt(at: &Path) -> Self {
-        Self { at: at.to_owned() }
-    }
-
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.at
