@@ -46,8 +46,10 @@ private_apt() {
     "$@"
 }
 
+# Once a run: lists of an earlier one may name files that the mirror no longer has.
+prepared=
 prepare_apt() {
-  [[ -e $apt/updated ]] && return
+  [[ -z $prepared ]] || return 0
   local uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   uri=$(mirror)
   [[ -n $uri ]] || fail "apt knows no Debian archive here; add one to its sources"
@@ -57,7 +59,7 @@ prepare_apt() {
   printf 'deb [signed-by=%s] %s %s main\n' \
     "$keyring" "$uri" bookworm "$keyring" "$uri" sid >"$apt/sources.list"
   private_apt apt-get -q update
-  touch "$apt/updated"
+  prepared=1
 }
 
 # Downloads one package of one suite and unpacks it into a folder.
