@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec, Context, filesystem};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
-use tidegauge_exporter::device::statfs::statfs;
+use tidegauge_exporter::device::probe::ask_kernel;
 use tidegauge_exporter::discover::{Discovery, discover};
 use tidegauge_exporter::sampling::storage::Storage;
 use tidegauge_exporter::settings::Settings;
@@ -126,12 +126,13 @@ impl Host {
     pub fn storage(&self, matches: &ArgMatches) -> Result<Storage, Failure> {
         let selection = self.settings(&filesystem::SPEC, matches)?;
         let tiers = Arc::clone(&self.context.tiers);
+        let roots = [self.context.procfs.as_path(), &self.rootfs];
         Ok(Storage::new(
             tiers,
             selection,
             self.blocks(),
-            [&self.context.procfs, &self.rootfs],
-            statfs,
+            roots,
+            Box::new(ask_kernel),
         ))
     }
 

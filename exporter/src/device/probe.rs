@@ -8,7 +8,8 @@
 //! has not answered is not asked again: there is never more than one thread for a mount.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use rustc_hash::FxHashMap;
 use tidegauge_model::mount::DeviceNumber;
 use tidegauge_model::reading::{Reading, Why};
 
-use super::statfs::Space;
+use super::statfs::{Space, statfs, statfs_of};
 
 /// A value that is older is not shown: a mount that does not answer has no numbers then.
 pub const SHOWN_FOR: Duration = Duration::from_secs(30);
@@ -80,7 +81,29 @@ pub struct Shown {
     pub device_error: bool,
 }
 
-type Ask = dyn Fn(&Path, &str) -> Result<Space, Why> + Send + Sync;
+/// What asks one mount, which may take for ever.
+pub type Ask = dyn Fn(&Question<'_>) -> Result<Space, Why> + Send + Sync;
+
+/// What is asked of one mount.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Which mount, and where.
+    pub key: &'a MountKey,
+    /// Its filesystem type.
+    pub fstype: &'a str,
+    /// Mounts come and go: make sure that it is this mount that answers.
+    pub verify: bool,
+}
+
+/// Asks the kernel.
+pub fn ask_kernel(question: &Question<'_>) -> Result<Space, Why> {
+    let MountKey { path, dev, .. } = question.key;
+    if question.verify {
+        statfs_of(path, question.fstype, *dev)
+    } else {
+        statfs(path, question.fstype)
+    }
+}
 
 struct Slot {
     key: MountKey,
@@ -183,6 +206,7 @@ struct Shared {
     work: Condvar,
     done: Condvar,
     ask: Box<Ask>,
+    verify: AtomicBool,
     timing: Timing,
 }
 
@@ -198,16 +222,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Prober {
-    /// `ask` is [`super::statfs::statfs`] but in tests.
-    pub fn new(
-        timing: Timing,
-        ask: impl Fn(&Path, &str) -> Result<Space, Why> + Send + Sync + 'static,
-    ) -> Self {
+    /// `ask` is [`ask_kernel`] but in tests.
+    pub fn new(timing: Timing, ask: Box<Ask>) -> Self {
         let shared = Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
-            ask: Box::new(ask),
+            ask,
+            verify: AtomicBool::new(false),
             timing,
         };
         Self {
@@ -242,9 +264,10 @@ impl Prober {
     }
 
     /// Asks every mount that is not still being asked, waits as [`Timing`] allows, and tells of each
-    /// target, in order.
-    pub fn read(&mut self) -> Vec<Shown> {
+    /// target, in order. `verify` is passed on; see [`Question::verify`].
+    pub fn read(&mut self, verify: bool) -> Vec<Shown> {
         let began = Instant::now();
+        self.shared.verify.store(verify, Ordering::Relaxed);
         self.start_pass();
         self.shared.wait_for_answers(began);
         let now = Instant::now();
@@ -384,7 +407,12 @@ impl Shared {
     fn ask(&self, slot: &Slot) -> bool {
         let began = Instant::now();
         lock(&slot.state).in_flight = Some(began);
-        let answer = (self.ask)(&slot.key.path, &slot.fstype);
+        let verify = self.verify.load(Ordering::Relaxed);
+        let answer = (self.ask)(&Question {
+            key: &slot.key,
+            fstype: &slot.fstype,
+            verify,
+        });
         let at = Instant::now();
         let took = at - began;
         let mut state = lock(&slot.state);
@@ -440,7 +468,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -488,16 +516,17 @@ mod tests {
 
         fn prober(self: &Arc<Self>, timing: Timing) -> Prober {
             let world = Arc::clone(self);
-            Prober::new(timing, move |path, _| {
+            let ask = move |question: &Question<'_>| {
                 world.calls.fetch_add(1, Ordering::SeqCst);
                 world.held.fetch_add(1, Ordering::SeqCst);
                 let mut hung = lock(&world.hung);
-                while hung.iter().any(|p| p == path) {
+                while hung.contains(&question.key.path) {
                     hung = world.released.wait(hung).unwrap();
                 }
                 world.held.fetch_sub(1, Ordering::SeqCst);
                 Ok(SPACE)
-            })
+            };
+            Prober::new(timing, Box::new(ask))
         }
     }
 
@@ -523,7 +552,7 @@ mod tests {
         prober.set_targets((0..500).map(key));
         assert!(
             prober
-                .read()
+                .read(false)
                 .iter()
                 .all(|s| s.reading == Reading::Present(SPACE) && !s.device_error)
         );
@@ -537,7 +566,7 @@ mod tests {
         let mut prober = world.prober(timing());
         prober.set_targets((0..60).map(key));
         for _ in 0..5 {
-            let shown = prober.read();
+            let shown = prober.read(false);
             assert_eq!(
                 present(&shown),
                 (0..60).map(|i| i >= 20).collect::<Vec<_>>()
@@ -552,7 +581,7 @@ mod tests {
         world.release();
         // Late answers arrive on their own threads; a later pass sees them.
         let mut passes = 0;
-        while present(&prober.read()).contains(&false) {
+        while present(&prober.read(false)).contains(&false) {
             passes += 1;
             assert!(passes < 10_000);
         }
@@ -564,12 +593,12 @@ mod tests {
         world.hang([1]);
         let mut prober = world.prober(timing());
         prober.set_targets([key(1)]);
-        assert_eq!(present(&prober.read()), [false]);
+        assert_eq!(present(&prober.read(false)), [false]);
         lock(&world.hung).clear();
         let (mut other, fstype) = key(1);
         other.id = 99;
         prober.set_targets([(other, fstype)]);
-        assert_eq!(present(&prober.read()), [true]);
+        assert_eq!(present(&prober.read(false)), [true]);
         world.release();
     }
 
@@ -584,7 +613,7 @@ mod tests {
         let mut prober = world.prober(timing);
         prober.set_targets([key(1), key(2)]);
         for pass in 1..=20 {
-            assert_eq!(present(&prober.read()), [true, true]);
+            assert_eq!(present(&prober.read(false)), [true, true]);
             assert_eq!(world.calls.load(Ordering::SeqCst), pass * 2);
         }
         assert!(lock(&prober.slots[0].state).owned);

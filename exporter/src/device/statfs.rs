@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use tidegauge_model::mount::DeviceNumber;
 use tidegauge_model::reading::Why;
 
 /// Space and inodes of a filesystem.
@@ -63,10 +65,34 @@ fn magic(fstype: &str) -> Option<u64> {
 /// another type (mounted over, or not in this mount namespace) is a failure: its numbers would be
 /// another filesystem's.
 pub fn statfs(path: &Path, fstype: &str) -> Result<Space, Why> {
-    let stat = rustix::fs::statfs(path).map_err(|errno| match errno {
+    space(&rustix::fs::statfs(path).map_err(why)?, fstype)
+}
+
+/// As [`statfs`], for a time in which mounts come and go: what answers is held by a descriptor and must
+/// be the superblock `dev`. Filesystems without a block device of their own show other numbers in
+/// `stat` (btrfs one for each subvolume), so of those only the type is compared.
+pub fn statfs_of(path: &Path, fstype: &str, dev: DeviceNumber) -> Result<Space, Why> {
+    let held =
+        rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(why)?;
+    let found = rustix::fs::fstat(&held).map_err(why)?.st_dev;
+    let found = DeviceNumber {
+        major: rustix::fs::major(found),
+        minor: rustix::fs::minor(found),
+    };
+    if found != dev && (found.major, dev.major) != (0, 0) {
+        return Err(Why::OtherFilesystem);
+    }
+    space(&rustix::fs::fstatfs(&held).map_err(why)?, fstype)
+}
+
+fn why(errno: Errno) -> Why {
+    match errno {
         Errno::ACCESS | Errno::PERM => Why::Denied,
         other => Why::Errno(other.raw_os_error()),
-    })?;
+    }
+}
+
+fn space(stat: &rustix::fs::StatFs, fstype: &str) -> Result<Space, Why> {
     let found = u64::try_from(stat.f_type).unwrap_or_default() & 0xFFFF_FFFF;
     if magic(fstype).is_some_and(|expected| expected != found) {
         return Err(Why::OtherFilesystem);
@@ -114,6 +140,24 @@ mod tests {
         assert_eq!(
             statfs(Path::new("/no/such/path"), "ext4"),
             Err(Why::Errno(2))
+        );
+    }
+
+    #[test]
+    fn another_superblock_than_expected_is_a_failure() {
+        let root = rustix::fs::stat("/").unwrap().st_dev;
+        let root = DeviceNumber {
+            major: rustix::fs::major(root),
+            minor: rustix::fs::minor(root),
+        };
+        assert!(statfs_of(Path::new("/"), "?", root).is_ok());
+        let other = DeviceNumber {
+            major: 7,
+            minor: 99,
+        };
+        assert_eq!(
+            statfs_of(Path::new("/"), "?", other),
+            Err(Why::OtherFilesystem)
         );
     }
 

@@ -43,6 +43,10 @@ impl Routes {
     }
 
     async fn dispatch<B>(&self, request: &Request<B>) -> Response<Body> {
+        // Nothing here takes a body, and one of unknown length is how requests are smuggled.
+        if request.headers().contains_key(header::TRANSFER_ENCODING) {
+            return text(StatusCode::BAD_REQUEST, "requests have no body here\n");
+        }
         let path = request.uri().path();
         let is_metrics = path == self.options.telemetry_path;
         if !(is_metrics || ["/", "/-/healthy", "/-/ready"].contains(&path)) {

@@ -15,7 +15,7 @@ use tidegauge_model::tier::Tier;
 use crate::collector::CollectorError;
 use crate::device::block::BlockSource;
 use crate::device::mountinfo::MountInfo;
-use crate::device::probe::{MountKey, Prober, Shown, Timing};
+use crate::device::probe::{Ask, MountKey, Prober, Shown, Timing};
 use crate::device::statfs::Space;
 use crate::settings::Settings;
 
@@ -87,13 +87,13 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// `ask` is [`crate::device::statfs::statfs`] but in tests.
+    /// `ask` is [`crate::device::probe::ask_kernel`] but in tests.
     pub fn new(
         tiers: Arc<[Tier]>,
         selection: Settings,
         blocks: BlockSource,
         [procfs, rootfs]: [&Path; 2],
-        ask: impl Fn(&Path, &str) -> Result<Space, Why> + Send + Sync + 'static,
+        ask: Box<Ask>,
     ) -> Self {
         Self {
             tiers,
@@ -126,10 +126,10 @@ impl Storage {
         let mut guard = self.prober.lock().unwrap_or_else(PoisonError::into_inner);
         let (prober, known) = &mut *guard;
         // A mount that went while it was read would show the filesystem below it. Where mounts come
-        // and go all the time, the last try keeps what is still mounted.
+        // and go all the time, the last try makes sure of each that it is the one that answers.
         let mut layout = self.layout()?;
         for _ in 0..2 {
-            let (readings, inside) = ask(prober, known, &layout);
+            let (readings, inside) = ask(prober, known, &layout, false);
             if !self
                 .mounts
                 .lock()
@@ -145,21 +145,14 @@ impl Storage {
             }
             layout = self.layout()?;
         }
-        let before = Arc::clone(&layout);
-        let (mut readings, inside) = ask(prober, known, &before);
-        let still: FxHashSet<MountKey> = self
-            .layout()?
-            .mounts
-            .iter()
-            .map(|m| m.key.clone())
-            .collect();
-        for (mount, shown) in before.mounts.iter().zip(&mut readings) {
-            if !still.contains(&mount.key) {
-                shown.reading = Reading::Absent;
+        let (mut readings, inside) = ask(prober, known, &layout, true);
+        for shown in &mut readings {
+            if shown.reading == Reading::Failed(Why::OtherFilesystem) {
+                (shown.reading, shown.device_error) = (Reading::Absent, false);
             }
         }
         Ok(Filesystems {
-            layout: before,
+            layout,
             readings,
             inside,
         })
@@ -290,6 +283,7 @@ fn ask(
     prober: &mut Prober,
     known: &mut Option<Arc<MountLayout>>,
     layout: &Arc<MountLayout>,
+    verify: bool,
 ) -> (Vec<Shown>, Vec<(usize, PathBuf, Shown)>) {
     if !known
         .as_ref()
@@ -306,7 +300,7 @@ fn ask(
         prober.set_targets(mounts.chain(inside));
         *known = Some(Arc::clone(layout));
     }
-    let mut readings = prober.read();
+    let mut readings = prober.read(verify);
     let of_inside = readings.split_off(layout.mounts.len());
     let inside = layout
         .inside
