@@ -25,6 +25,11 @@ pub fn command() -> Command {
             .about("Prints a complete, commented configuration for this host, with the reason for each choice"),
     )
     .subcommand(
+        Command::new("status")
+            .about("The tiers at a glance; exit code 0 ok, 1 warning, 2 critical, 3 unknown")
+            .args(status_args()),
+    )
+    .subcommand(
         Command::new("check")
             .about("Says what is wrong with a file, with line and hint")
             .subcommand_required(true)
@@ -193,6 +198,28 @@ fn exporter_args() -> Vec<Arg> {
         }
     }
     args
+}
+
+fn status_args() -> Vec<Arg> {
+    vec![
+        option("output", "FORMAT", "What to print")
+            .default_value("table")
+            .value_parser(PossibleValuesParser::new(["table", "json"])),
+        option(
+            "color",
+            "WHEN",
+            "Colours; auto: on a terminal, unless NO_COLOR is set",
+        )
+        .default_value("auto")
+        .value_parser(PossibleValuesParser::new(["auto", "always", "never"])),
+        option(
+            "directories-deadline",
+            "TIME",
+            "How long budgeted directories may take to be measured",
+        )
+        .default_value("10s")
+        .value_parser(ValueParser::new(crate::status::duration)),
+    ]
 }
 
 /// The flag of a collector's setting.

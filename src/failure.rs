@@ -30,6 +30,12 @@ impl Failure {
         }
     }
 
+    /// With the exit code of monitoring plugins for "unknown".
+    #[must_use]
+    pub fn into_unknown(self) -> Self {
+        Self { code: 3, ..self }
+    }
+
     /// Prints the message to standard error; the exit code.
     pub fn report(self) -> ExitCode {
         eprintln!("tidegauge: {}", self.message.replace('\n', "\ntidegauge: "));

@@ -9,6 +9,7 @@ mod exporter;
 mod failure;
 mod host;
 mod logging;
+mod status;
 mod systemd;
 
 use std::ffi::OsString;
@@ -18,19 +19,24 @@ use self::failure::Failure;
 
 /// Runs the program with these arguments, the program's name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Monitoring systems read its exit code: 2 would be "critical" to them.
+    let status_was_asked = args.iter().skip(1).any(|arg| arg == "status");
     let matches = match cli::command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version are no errors and go to standard output. Nowhere to write is no reason
             // to fail otherwise.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let wrong = if status_was_asked { 3 } else { 2 };
+            return ExitCode::from(if error.use_stderr() { wrong } else { 0 });
         }
     };
     let result = match matches.subcommand() {
         None | Some(("run", _)) => exporter::run(cli::innermost(&matches)),
         Some(("exporter", sub)) => exporter::run(sub),
         Some(("discover", sub)) => discover::run(sub),
+        Some(("status", sub)) => status::run(sub),
         Some(("check", sub)) => check::run(sub),
         Some((other, _)) => Err(Failure::usage(format!("there is no command `{other}`"))),
     };

@@ -8,4 +8,5 @@ pub mod pressure;
 pub mod probe;
 pub mod process;
 pub mod statfs;
+pub mod tree;
 pub mod udev;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidegauge_model::mount::displayable;
-use tidegauge_model::placement::Down;
+use tidegauge_model::placement::{Down, TierPlacement};
 use tidegauge_model::reading::{Reading, Why};
 
 use super::storage::Filesystems;
@@ -14,8 +14,13 @@ use crate::device::statfs::Space;
 pub enum TierState {
     /// Every member was read.
     Up(Sum),
-    /// Why not, each reason a sentence.
-    Down(Vec<String>),
+    /// Not every member could be read.
+    Down {
+        /// Why, each a sentence.
+        reasons: Vec<String>,
+        /// With more rights it could be read.
+        denied_only: bool,
+    },
 }
 
 /// Sums over the members of a tier.
@@ -36,55 +41,58 @@ pub fn tier_states(filesystems: &Filesystems) -> Vec<TierState> {
     placed
         .iter()
         .enumerate()
-        .map(|(index, tier)| {
-            let mut reasons: Vec<String> = tier.down.iter().map(Down::to_string).collect();
-            let zero = Space {
-                size: 0,
-                free: 0,
-                avail: 0,
-                files: 0,
-                files_free: 0,
-            };
-            let mut sum = Sum {
-                space: zero,
-                used: 0,
-                files_known: true,
-            };
-            for member in &tier.members {
-                match filesystems.at(&member.mountpoint) {
-                    Some(Reading::Present(space) | Reading::Stale { value: space, .. }) => {
-                        sum.add(space)
-                    }
-                    Some(Reading::Failed(why)) => reasons.push(reason(&member.mountpoint, why)),
-                    Some(Reading::Absent) | None => {
-                        reasons.push(format!("{} was unmounted", show(&member.mountpoint)));
-                    }
-                }
-            }
-            for (_, path, shown) in filesystems.inside.iter().filter(|(of, ..)| *of == index) {
-                match &shown.reading {
-                    Reading::Failed(Why::Errno(errno)) if *errno == NO_ENTRY => {
-                        reasons.push(format!("{} does not exist", show(path)));
-                    }
-                    Reading::Failed(why) => reasons.push(reason(path, why)),
-                    _ => {}
-                }
-            }
-            if reasons.is_empty() {
-                TierState::Up(sum)
-            } else {
-                TierState::Down(reasons)
-            }
-        })
+        .map(|(index, tier)| tier_state(index, tier, filesystems))
         .collect()
+}
+
+fn tier_state(index: usize, tier: &TierPlacement, filesystems: &Filesystems) -> TierState {
+    let mut reasons: Vec<String> = tier.down.iter().map(Down::to_string).collect();
+    let mut denied = 0;
+    let mut failed = |path: &Path, why: &Why| {
+        denied += usize::from(*why == Why::Denied);
+        match why {
+            Why::Errno(NO_ENTRY) => format!("{} does not exist", show(path)),
+            why => format!("{}: {why}", show(path)),
+        }
+    };
+    let zero = Space {
+        size: 0,
+        free: 0,
+        avail: 0,
+        files: 0,
+        files_free: 0,
+    };
+    let mut sum = Sum {
+        space: zero,
+        used: 0,
+        files_known: true,
+    };
+    for member in &tier.members {
+        match filesystems.at(&member.mountpoint) {
+            Some(Reading::Present(space) | Reading::Stale { value: space, .. }) => sum.add(space),
+            Some(Reading::Failed(why)) => reasons.push(failed(&member.mountpoint, why)),
+            Some(Reading::Absent) | None => {
+                reasons.push(format!("{} was unmounted", show(&member.mountpoint)));
+            }
+        }
+    }
+    for (_, path, shown) in filesystems.inside.iter().filter(|(of, ..)| *of == index) {
+        if let Reading::Failed(why) = &shown.reading {
+            reasons.push(failed(path, why));
+        }
+    }
+    if reasons.is_empty() {
+        TierState::Up(sum)
+    } else {
+        TierState::Down {
+            denied_only: denied == reasons.len(),
+            reasons,
+        }
+    }
 }
 
 /// ENOENT, of `errno-base.h`.
 const NO_ENTRY: i32 = 2;
-
-fn reason(path: &Path, why: &Why) -> String {
-    format!("{}: {why}", show(path))
-}
 
 fn show(path: &Path) -> std::borrow::Cow<'_, str> {
     displayable(path.as_os_str())
