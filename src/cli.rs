@@ -47,6 +47,11 @@ pub fn command() -> Command {
             .subcommand(
                 Command::new("metrics")
                     .about("Metrics in the text format 0.0.4 or OpenMetrics 1.0; standard input without a file")
+                    .arg(
+                        option("format", "FORMAT", "Format; auto: OpenMetrics where the text ends with `# EOF`")
+                            .default_value("auto")
+                            .value_parser(PossibleValuesParser::new(["auto", "text", "openmetrics"])),
+                    )
                     .arg(files(false)),
             ),
     )

@@ -101,11 +101,9 @@ impl Pen {
             ),
             None => {
                 self.head(out, &tier.name, Style::new().bold(), tier.level);
-                out.push_str(if tier.level == Level::Unknown {
-                    ""
-                } else {
-                    "down"
-                });
+                if tier.level == Level::Critical {
+                    out.push_str(" down");
+                }
                 out.push('\n');
             }
         }
