@@ -1,4 +1,29 @@
 //! `cargo xtask`: generates documents and runs benchmarks.
-fn main() -> anyhow::Result<()> {
-    anyhow::bail!("usage: cargo xtask COMMAND")
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a program for developers that talks on its terminal"
+)]
+
+mod bench;
+mod generate;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  generate             docs/metrics.md, man pages and completions, from the program itself
+  golden               the goldens anew, after a change that was meant
+  bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["generate"] => generate::all(),
+        ["golden"] => generate::goldens(),
+        ["bench", "scrape"] => bench::scrape::run(false),
+        ["bench", "scrape", "--quick"] => bench::scrape::run(true),
+        _ => bail!("{USAGE}"),
+    }
 }
