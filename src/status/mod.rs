@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use tidegauge_exporter::collector::CollectorError;
 use tidegauge_exporter::device::tree;
 use tidegauge_exporter::sampling::storage::{Filesystems, Storage};
 use tidegauge_exporter::sampling::tiers::{TierState, tier_states};
@@ -54,9 +55,9 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 fn read(host: &Host, storage: &Storage, limit: Duration) -> Result<Report, Failure> {
-    let filesystems = storage
-        .filesystems()
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let failed = |error: CollectorError| Failure::failed(error.to_string());
+    let layout = storage.layout().map_err(failed)?;
+    let filesystems = storage.filesystems(layout).map_err(failed)?;
     let states = tier_states(&filesystems);
     let directories = directories(host, &filesystems, &states, limit);
     Ok(Report::new(

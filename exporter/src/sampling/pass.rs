@@ -29,8 +29,7 @@ impl Pass {
 
     /// How full the filesystems are.
     pub fn filesystems(&self) -> Result<Arc<Filesystems>, CollectorError> {
-        self.filesystems
-            .get_or_init(|| self.storage.filesystems().map(Arc::new))
-            .clone()
+        let read = || self.storage.filesystems(self.layout()?).map(Arc::new);
+        self.filesystems.get_or_init(read).clone()
     }
 }

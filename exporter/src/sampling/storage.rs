@@ -121,13 +121,13 @@ impl Storage {
         Ok(layout)
     }
 
-    /// Reads how full everything is. Bounded in time by the [`Prober`].
-    pub fn filesystems(&self) -> Result<Filesystems, CollectorError> {
+    /// Reads how full everything is, beginning with a layout that was just read. Bounded in time by the
+    /// [`Prober`].
+    pub fn filesystems(&self, mut layout: Arc<MountLayout>) -> Result<Filesystems, CollectorError> {
         let mut guard = self.prober.lock().unwrap_or_else(PoisonError::into_inner);
         let (prober, known) = &mut *guard;
         // A mount that went while it was read would show the filesystem below it. Where mounts come
         // and go all the time, the last try makes sure of each that it is the one that answers.
-        let mut layout = self.layout()?;
         for _ in 0..2 {
             let (readings, inside) = ask(prober, known, &layout, false);
             if !self
