@@ -91,9 +91,11 @@ impl Bench {
         peer: &Exporter,
         ask: Ask,
         scrapes: usize,
+        mut between: impl FnMut() -> Result<()>,
     ) -> Result<[[Figure; 2]; 2]> {
         let mut runs = [const { [const { Vec::new() }; 2] }; 2];
         for _ in 0..self.rounds {
+            between()?;
             for (exporter, runs) in [ours, peer].into_iter().zip(&mut runs) {
                 let mut client = Client::connect(exporter.address, ask, LIMIT)?;
                 client.scrape()?;
@@ -154,7 +156,7 @@ impl Bench {
         peer.first_scrape(LIMIT)
             .context("the peer does not answer")?;
         let [[cpu, rate], [peer_cpu, peer_rate]] =
-            self.in_turn(&ours, &peer, Ask::Gzip, self.scrapes)?;
+            self.in_turn(&ours, &peer, Ask::Gzip, self.scrapes, || Ok(()))?;
         self.push(
             "ordinary host: CPU of a scrape, ms",
             Ok(peer_cpu),
@@ -265,16 +267,14 @@ impl Bench {
         ours.first_scrape(LIMIT).context("ours does not answer")?;
         peer.first_scrape(LIMIT)
             .context("the peer does not answer")?;
-        let floor: Vec<f64> = (0..self.rounds)
-            .map(|_| floor(&mounts, count))
-            .collect::<Result<_>>()?;
-        let floor = Figure::of(floor).context("runs")?;
         let named = |what: &str| format!("{count} filesystems: {what}");
         for (ask, name) in [
             (Ask::Plain, "plain text"),
             (Ask::Gzip, "gzip, as Prometheus asks"),
         ] {
-            let [[cpu, _], [peer_cpu, _]] = self.in_turn(&ours, &peer, ask, scrapes)?;
+            let mut floors = Vec::new();
+            let between = || floor(&mounts, count).map(|ms| floors.push(ms));
+            let [[cpu, _], [peer_cpu, _]] = self.in_turn(&ours, &peer, ask, scrapes, between)?;
             self.push(
                 &named(&format!("CPU of a scrape, {name}, ms")),
                 Ok(peer_cpu),
@@ -284,7 +284,7 @@ impl Bench {
             if ask == Ask::Plain {
                 self.push(
                     &named("the same beside the system calls alone (peer column), ms"),
-                    Ok(floor),
+                    Figure::of(floors).ok_or_else(|| "not measured".to_owned()),
                     cpu,
                     Goal::Ratio(1.5),
                 );
