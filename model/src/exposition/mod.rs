@@ -2,8 +2,6 @@
 //!
 //! One writer serves both, since they differ only in how a family is headed and how the text ends.
 
-pub mod lint;
-pub mod parse;
 mod write;
 
 pub use write::{Cursor, write_chunk};
