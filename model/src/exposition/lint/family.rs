@@ -106,7 +106,7 @@ impl Families {
                 } else if family.has_samples {
                     report.error(family, "UNIT line after samples", "put it before them");
                 } else if !unit.is_empty() && !named {
-                    let problem = format!("unit \"{unit}\" is not the end of the name");
+                    let problem = format!("unit {unit:?} is not the end of the name");
                     report.error(family, &problem, "name it so, or leave the UNIT line out");
                 }
                 family.has_unit = true;
@@ -212,7 +212,7 @@ fn check_labels(family: &Family, sample: &SampleLine<'_>, suffix: &str, report: 
         }
         let earlier = sample.labels.iter().take(at);
         if earlier.filter(|(other, _)| other == name).count() == 1 {
-            let problem = format!("label name \"{name}\" is there more than once");
+            let problem = format!("label name {name:?} is there more than once");
             report.error(family, &problem, "keep one of them");
         }
     }
@@ -228,7 +228,7 @@ fn check_labels(family: &Family, sample: &SampleLine<'_>, suffix: &str, report: 
             "le=\"…\" is its upper bound, the last one's is +Inf",
         ),
         Some(text) if parse_value(text).is_none() => {
-            let problem = format!("expected float as value for '{needed}' label, got \"{text}\"");
+            let problem = format!("expected float as value for '{needed}' label, got {text:?}");
             report.error(family, &problem, "a decimal number or +Inf");
         }
         _ => {}
