@@ -1,4 +1,6 @@
-//! Reads an exposition line by line, as Prometheus 3 does where the formats leave it open.
+//! Reads an exposition line by line, as Prometheus 3 does where the formats leave it open. One difference:
+//! Prometheus lets a quoted text of 0.0.4 go on over the end of the line, which the format forbids; here
+//! it ends there, so that one bad line spoils no other.
 //!
 //! Sources: Prometheus "Exposition formats" (text 0.0.4, with the quoted names of Prometheus 3) and the
 //! OpenMetrics 1.0.0 specification. What spans lines (whether a family stands together, a series
@@ -149,8 +151,8 @@ fn comment<'a>(scan: &mut Scan<'a>) -> Result<Event<'a>, ParseError> {
     if open && !(parted && known) {
         return Err(start.error(WANTED));
     }
-    // As in Prometheus, `#HELP` is a comment like any other, and so is one without a name.
-    if !open && (!parted || !known || !scan.gap() || scan.is_at_end()) {
+    // As in Prometheus, `#HELP` is a comment like any other, and so is `# HELP` with nothing after it.
+    if !open && (!parted || !known || !scan.gap()) {
         return Ok(Event::Comment(Cow::Borrowed(whole.rest())));
     }
     if open && !scan.gap() {

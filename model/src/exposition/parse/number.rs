@@ -16,7 +16,12 @@ pub fn value(text: &str) -> Option<f64> {
 /// A timestamp in milliseconds: whole ones in text 0.0.4, seconds with a fraction in OpenMetrics.
 pub(super) fn timestamp_ms(text: &str, format: Format) -> Option<i64> {
     match format {
-        Format::Text004 => text.parse().ok(),
+        // The format has signed ones, Prometheus takes digits only.
+        Format::Text004 => text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse().ok())
+            .flatten(),
         Format::OpenMetrics100 => {
             let ms = (value(text)? * 1000.0).round();
             // 2⁶³, which a float holds exactly.
@@ -60,7 +65,9 @@ mod tests {
     fn timestamps() {
         let text = |t| timestamp_ms(t, Format::Text004);
         assert_eq!(text("1700000000123"), Some(1_700_000_000_123));
-        assert_eq!(text("-5"), Some(-5));
+        assert_eq!(text("-5"), None);
+        assert_eq!(text(""), None);
+        assert_eq!(text("9223372036854775808"), None);
         assert_eq!(text("5.5"), None);
         let open = |t| timestamp_ms(t, Format::OpenMetrics100);
         assert_eq!(open("1700000000.123"), Some(1_700_000_000_123));

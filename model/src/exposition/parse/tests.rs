@@ -53,7 +53,7 @@ fn sample(
 fn lines_of_text_004() {
     let ok = |line| one(line, Format::Text004).unwrap();
     assert_eq!(ok("a 1"), sample("a", &[], 1.0, None));
-    assert_eq!(ok("  a\t1  -5 "), sample("a", &[], 1.0, Some(-5)));
+    assert_eq!(ok("  a\t1  5 "), sample("a", &[], 1.0, Some(5)));
     assert_eq!(ok("a:b{} 1"), sample("a:b", &[], 1.0, None));
     assert_eq!(ok("a{b=\"c\",}1"), sample("a", &[("b", "c")], 1.0, None));
     assert_eq!(
@@ -171,6 +171,8 @@ fn errors_name_the_place_and_what_is_wrong() {
         "# TYPE a info",
         "# TYPE a",
         "# HELP a-b x",
+        "# HELP ",
+        "a 1 -5",
     ]
     .map(|line| wrong(line, Format::Text004))
     .concat();
