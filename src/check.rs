@@ -1,12 +1,12 @@
 //! `tidegauge check`: says what is wrong with files, with line and hint.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use tidegauge_model::exposition::Format;
-use tidegauge_model::exposition::lint::{Finding, lint};
+use tidegauge_model::exposition::{Finding, Format, lint};
 
 use crate::config::Config;
 use crate::failure::{Failure, print};
@@ -88,4 +88,88 @@ fn configs(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     Ok(wrong
         .into_iter()
         .fold(ExitCode::SUCCESS, |_, failure| failure.report()))
+}
+
+fn metrics(matches: &ArgMatches) -> Result<ExitCode, Failure> {
+    let files: Vec<&Path> = match matches.get_many::<PathBuf>("file") {
+        Some(files) => files.map(PathBuf::as_path).collect(),
+        None => vec![Path::new("-")],
+    };
+    // All are read before anything is said: with one that cannot be, nothing is done.
+    let (mut texts, mut unread) = (Vec::new(), Vec::new());
+    for file in files {
+        match read(file) {
+            Ok(text) => texts.push((file, text)),
+            Err(error) => unread.push(format!(
+                "cannot read {}: {error}; check the name and its rights",
+                file.display()
+            )),
+        }
+    }
+    if !unread.is_empty() {
+        return Err(Failure::usage(unread.join("\n")));
+    }
+    let mut clean = true;
+    for (file, text) in texts {
+        let name = match file.to_str() {
+            Some("-") => "<stdin>".to_owned(),
+            _ => file.display().to_string(),
+        };
+        let format = match matches.get_one::<String>("format").map(String::as_str) {
+            Some("text") => Format::Text004,
+            Some("openmetrics") => Format::OpenMetrics100,
+            _ => guess(&text),
+        };
+        let findings = lint(&text, format);
+        clean &= findings.is_empty();
+        print(&report(&name, &findings))?;
+    }
+    Ok(if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut text = Vec::new();
+        io::stdin().lock().read_to_end(&mut text)?;
+        Ok(text)
+    } else {
+        std::fs::read(file)
+    }
+}
+
+/// The format by the last line, which in OpenMetrics is `# EOF`.
+fn guess(text: &[u8]) -> Format {
+    let last = text.trim_ascii_end().rsplit(|&byte| byte == b'\n').next();
+    if last == Some(b"# EOF") {
+        Format::OpenMetrics100
+    } else {
+        Format::Text004
+    }
+}
+
+fn report(file: &str, findings: &[Finding]) -> String {
+    if findings.is_empty() {
+        return format!("{file}: ok\n");
+    }
+    let mut text = String::new();
+    for Finding {
+        line,
+        metric,
+        problem,
+        hint,
+        ..
+    } in findings
+    {
+        // A name may be anything that is quoted; a line of the report stays one line.
+        let metric = match metric.as_str() {
+            "" => String::new(),
+            name => format!("{}: ", name.escape_debug()),
+        };
+        let _infallible = writeln!(text, "{file}:{line}: {metric}{problem} ({hint})");
+    }
+    text
 }

@@ -47,8 +47,9 @@ pub fn command() -> Command {
             .subcommand(
                 Command::new("metrics")
                     .about("Metrics in the text format 0.0.4 or OpenMetrics 1.0; standard input without a file")
+                    .after_help("Exits 0 when nothing is found, 1 when something is, 2 when a file cannot be read.")
                     .arg(
-                        option("format", "FORMAT", "Format; auto: OpenMetrics where the text ends with `# EOF`")
+                        option("format", "FORMAT", "Format; auto: OpenMetrics if the last line is `# EOF`")
                             .default_value("auto")
                             .value_parser(PossibleValuesParser::new(["auto", "text", "openmetrics"])),
                     )

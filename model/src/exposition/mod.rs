@@ -1,9 +1,16 @@
 //! The two text formats of `/metrics`: Prometheus text 0.0.4 and OpenMetrics 1.0.0.
 //!
-//! One writer serves both, since they differ only in how a family is headed and how the text ends.
+//! One writer serves both, since they differ only in how a family is headed and how the text ends; so does
+//! one parser, which the linter stands on.
 
+mod event;
+mod lint;
+mod parse;
 mod write;
 
+pub use event::{Event, Kind, SampleLine, is_plain_label, is_plain_name};
+pub use lint::{Finding, Severity, lint};
+pub use parse::{ParseError, Parser, parse_value};
 pub use write::{Cursor, write_chunk};
 
 /// An exposition format.

@@ -1,0 +1,136 @@
+//! A sample's line.
+
+use std::borrow::Cow;
+
+use super::ParseError;
+use super::number::{timestamp_ms, value};
+use super::scan::Scan;
+use crate::exposition::Format;
+use crate::exposition::event::SampleLine;
+
+type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// `name{labels} value [timestamp]`, or with the name quoted as a thing of its own in the braces; in
+/// OpenMetrics with an exemplar.
+pub(super) fn sample<'a>(scan: &mut Scan<'a>) -> Result<SampleLine<'a>, ParseError> {
+    let start = scan.clone();
+    let mut name = None;
+    if !scan.next_is(b'{') {
+        if scan.next_is(b'"') {
+            return Err(scan.error("a metric name; a quoted one stands in braces"));
+        }
+        name = Some(scan.name(true, "a metric name")?);
+    }
+    let mut parted = scan.blanks();
+    let labels = if scan.next_is(b'{') {
+        let labels = braces(scan, Some(&mut name))?;
+        scan.blanks();
+        // Text 0.0.4 needs no blank after the brace.
+        parted = scan.format == Format::Text004;
+        labels
+    } else {
+        Labels::new()
+    };
+    let Some(name) = name else {
+        return Err(start.error("a metric name, before the braces or quoted in them"));
+    };
+    if !parted && !scan.gap() && !scan.is_at_end() {
+        return Err(scan.error("a blank before the value"));
+    }
+    let value = number(scan)?;
+    let timestamp_ms = after_value(scan)?;
+    Ok(SampleLine {
+        name,
+        labels,
+        value,
+        timestamp_ms,
+    })
+}
+
+/// The labels in braces. `name` takes a metric name among them, where one may stand.
+fn braces<'a>(
+    scan: &mut Scan<'a>,
+    mut name: Option<&mut Option<Cow<'a, str>>>,
+) -> Result<Labels<'a>, ParseError> {
+    scan.expect("{", "'{'")?;
+    let mut labels = Vec::new();
+    loop {
+        scan.blanks();
+        if scan.take("}") {
+            return Ok(labels);
+        }
+        let start = scan.clone();
+        let label = scan.name(false, "a label name or '}'")?;
+        scan.blanks();
+        if start.next_is(b'"') && (scan.next_is(b',') || scan.next_is(b'}')) {
+            match name.as_deref_mut() {
+                Some(unnamed @ None) => *unnamed = Some(label),
+                Some(Some(_)) => return Err(start.error("a label: the metric has a name already")),
+                None => return Err(start.error("a label")),
+            }
+        } else {
+            scan.expect("=", "'=' after the label name")?;
+            scan.blanks();
+            if !scan.next_is(b'"') {
+                return Err(scan.error("a label value in quotes"));
+            }
+            let text = scan.quoted()?;
+            labels.push((label, text));
+            scan.blanks();
+        }
+        // A comma after the last one is allowed.
+        if !scan.take(",") && !scan.next_is(b'}') {
+            return Err(scan.error("',' or '}'"));
+        }
+    }
+}
+
+fn number(scan: &mut Scan) -> Result<f64, ParseError> {
+    let start = scan.clone();
+    value(scan.word()).ok_or_else(|| start.error("a value: a decimal number, NaN, +Inf or -Inf"))
+}
+
+/// The timestamp and the exemplar after a value.
+fn after_value(scan: &mut Scan) -> Result<Option<i64>, ParseError> {
+    let expected = match scan.format {
+        Format::Text004 => "a timestamp: whole milliseconds, or the end of the line",
+        Format::OpenMetrics100 => "a timestamp in seconds, an exemplar or the end of the line",
+    };
+    let mut timestamp = None;
+    let mut before = scan.clone();
+    let mut parted = scan.gap();
+    if scan.is_at_end() && (!parted || scan.format == Format::Text004) {
+        return Ok(None);
+    }
+    if parted && !scan.next_is(b'#') {
+        let start = scan.clone();
+        let ms = timestamp_ms(scan.word(), scan.format);
+        timestamp = Some(ms.ok_or_else(|| start.error(expected))?);
+        before = scan.clone();
+        parted = scan.gap();
+    }
+    if parted && scan.format == Format::OpenMetrics100 && scan.take("# ") {
+        exemplar(scan)?;
+        before = scan.clone();
+        parted = false;
+    }
+    // Prometheus lets blanks stand at the end of a line of text 0.0.4.
+    if scan.is_at_end() && (!parted || scan.format == Format::Text004) {
+        Ok(timestamp)
+    } else {
+        Err(before.error("the end of the line"))
+    }
+}
+
+/// `{labels} value [timestamp]` after `# `.
+fn exemplar(scan: &mut Scan) -> Result<(), ParseError> {
+    braces(scan, None)?;
+    scan.expect(" ", "a space before the exemplar's value")?;
+    number(scan)?;
+    if scan.take(" ") {
+        let start = scan.clone();
+        timestamp_ms(scan.word(), scan.format)
+            .ok_or_else(|| start.error("the exemplar's timestamp in seconds"))?;
+    }
+    Ok(())
+}
