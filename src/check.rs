@@ -23,55 +23,6 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Ends with 0 when nothing is wrong, 1 when something is, 2 when a file cannot be read.
-fn metrics(matches: &ArgMatches) -> Result<ExitCode, Failure> {
-    let files: Vec<&PathBuf> = matches.get_many("file").into_iter().flatten().collect();
-    let mut texts = Vec::new();
-    for file in &files {
-        let text = std::fs::read(file)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
-        texts.push((file.display().to_string(), text));
-    }
-    if files.is_empty() {
-        let mut text = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut text)
-            .map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))?;
-        texts.push(("standard input".to_owned(), text));
-    }
-    let mut wrong = false;
-    for (name, text) in texts {
-        let format = match matches.get_one::<String>("format").map(String::as_str) {
-            Some("text") => Format::Text004,
-            Some("openmetrics") => Format::OpenMetrics100,
-            // Only OpenMetrics ends so.
-            _ if text.ends_with(b"# EOF\n") || text.ends_with(b"# EOF") => Format::OpenMetrics100,
-            _ => Format::Text004,
-        };
-        for Finding {
-            line,
-            metric,
-            problem,
-            hint,
-        } in lint(&text, format)
-        {
-            wrong = true;
-            let metric = if metric.is_empty() {
-                String::new()
-            } else {
-                format!("{metric}: ")
-            };
-            let hint = if hint.is_empty() {
-                String::new()
-            } else {
-                format!(" ({hint})")
-            };
-            print(&format!("{name}:{line}: {metric}{problem}{hint}\n"))?;
-        }
-    }
-    Ok(ExitCode::from(u8::from(wrong)))
-}
-
 fn configs(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     let mut wrong = Vec::new();
     for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {
