@@ -2,6 +2,7 @@
 //!
 //! A new collector is a file with a [`CollectorSpec`] and a line in [`COLLECTORS`].
 
+pub mod directory;
 pub mod disk;
 pub mod filesystem;
 pub mod pressure;
@@ -18,8 +19,13 @@ use crate::sampling::pass::Pass;
 use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
-pub static COLLECTORS: &[&CollectorSpec] =
-    &[&disk::SPEC, &filesystem::SPEC, &pressure::SPEC, &tier::SPEC];
+pub static COLLECTORS: &[&CollectorSpec] = &[
+    &directory::SPEC,
+    &disk::SPEC,
+    &filesystem::SPEC,
+    &pressure::SPEC,
+    &tier::SPEC,
+];
 
 /// A collector as it is listed.
 #[derive(Debug)]
