@@ -3,8 +3,10 @@
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tidegauge_exporter::collector::COLLECTORS;
+use tidegauge_model::units::parse_duration;
 
 /// The whole command line.
 pub fn command() -> Command {
@@ -224,13 +226,17 @@ fn status_args() -> Vec<Arg> {
             "How long budgeted directories may take to be measured",
         )
         .default_value("10s")
-        .value_parser(ValueParser::new(crate::status::duration)),
+        .value_parser(ValueParser::new(duration)),
     ]
 }
 
 /// The flag of a collector's setting.
 pub fn setting_flag(collector: &str, key: &str) -> String {
     format!("collector.{collector}.{}", key.replace('_', "-"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {

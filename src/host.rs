@@ -9,7 +9,7 @@ use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
 use tidegauge_exporter::device::probe::ask_kernel;
 use tidegauge_exporter::discover::{Discovery, discover};
-use tidegauge_exporter::sampling::storage::Storage;
+use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::placement::Down;
 

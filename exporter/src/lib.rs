@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod device;
 pub mod discover;
+pub mod host;
 pub mod http;
 pub mod sampling;
 pub mod settings;

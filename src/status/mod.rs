@@ -11,11 +11,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use tidegauge_exporter::collector::CollectorError;
 use tidegauge_exporter::device::tree;
-use tidegauge_exporter::sampling::storage::{Filesystems, Storage};
-use tidegauge_exporter::sampling::tiers::{TierState, tier_states};
-use tidegauge_model::units::{format_duration, parse_duration};
+use tidegauge_exporter::host::ReadError;
+use tidegauge_exporter::host::storage::{Filesystems, Storage};
+use tidegauge_exporter::host::tiers::{TierState, tier_states};
+use tidegauge_model::units::format_duration;
 
 use self::report::Report;
 use self::terminal::{ColorChoice, Look};
@@ -55,7 +55,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 fn read(host: &Host, storage: &Storage, limit: Duration) -> Result<Report, Failure> {
-    let failed = |error: CollectorError| Failure::failed(error.to_string());
+    let failed = |error: ReadError| Failure::failed(error.to_string());
     let layout = storage.layout().map_err(failed)?;
     let filesystems = storage.filesystems(layout).map_err(failed)?;
     let states = tier_states(&filesystems);
@@ -121,11 +121,6 @@ fn usage(path: &Path) -> Result<u64, String> {
     tree::measure(path)
         .map(|usage| usage.allocated)
         .map_err(|error| error.to_string())
-}
-
-/// A duration of the command line.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tidegauge_exporter::device::statfs::Space;
-use tidegauge_exporter::sampling::storage::Filesystems;
-use tidegauge_exporter::sampling::tiers::TierState;
+use tidegauge_exporter::host::storage::Filesystems;
+use tidegauge_exporter::host::tiers::TierState;
 use tidegauge_model::mount::displayable;
 use tidegauge_model::reading::{Reading, Why};
 use tidegauge_model::tier::{Level, Thresholds, Tier};

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_model::mount::displayable;
 
-use super::{Collector, CollectorError, CollectorSpec, Context, Schedule};
+use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::tree;
-use crate::sampling::pass::Pass;
+use crate::host::ReadError;
+use crate::host::pass::Pass;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "path"];
@@ -83,7 +84,7 @@ fn build(context: &Context, _: &Settings) -> Box<dyn Collector> {
 }
 
 impl Collector for Directories {
-    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError> {
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, ReadError> {
         if self.budgeted.is_empty() {
             return Ok(Vec::new());
         }

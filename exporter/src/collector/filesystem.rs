@@ -3,8 +3,9 @@
 use tidegauge_model::metric::{Family, FamilySpec, Value};
 use tidegauge_model::reading::{Reading, Why};
 
-use super::{Collector, CollectorError, CollectorSpec, Context, Schedule};
-use crate::sampling::pass::Pass;
+use super::{Collector, CollectorSpec, Context, Schedule};
+use crate::host::ReadError;
+use crate::host::pass::Pass;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "mountpoint", "device", "fstype"];
@@ -135,7 +136,7 @@ fn build(_: &Context, _: &Settings) -> Box<dyn Collector> {
 }
 
 impl Collector for Filesystem {
-    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError> {
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, ReadError> {
         let filesystems = pass.filesystems()?;
         let mut families: Vec<Family> = SPEC
             .families
@@ -157,7 +158,7 @@ impl Collector for Filesystem {
             info,
         ] = families.as_mut_slice()
         else {
-            return Err(CollectorError::new("the list of families is out of step"));
+            return Err(ReadError::new("the list of families is out of step"));
         };
         for (mount, shown) in filesystems.layout.mounts.iter().zip(&filesystems.readings) {
             let labels = &mount.labels;

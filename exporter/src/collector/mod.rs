@@ -11,11 +11,11 @@ pub mod tier;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use thiserror::Error;
 use tidegauge_model::metric::{Family, FamilySpec};
 use tidegauge_model::tier::Tier;
 
-use crate::sampling::pass::Pass;
+use crate::host::ReadError;
+use crate::host::pass::Pass;
 use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
@@ -72,19 +72,7 @@ pub struct Context {
 pub trait Collector: Send {
     /// Reads now. Nothing there is not a failure: it is no families. After an error none of its
     /// families are shown.
-    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError>;
-}
-
-/// Why a collector has nothing to show; it names the thing, the reason and what to do.
-#[derive(Clone, Debug, Error)]
-#[error("{0}")]
-pub struct CollectorError(Arc<str>);
-
-impl CollectorError {
-    /// From any error's text.
-    pub fn new(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string().into())
-    }
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, ReadError>;
 }
 
 #[cfg(test)]

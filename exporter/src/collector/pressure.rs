@@ -2,10 +2,11 @@
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 
-use super::{Collector, CollectorError, CollectorSpec, Context, Schedule};
+use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::kernel_file::KernelFile;
 use crate::device::pressure;
-use crate::sampling::pass::Pass;
+use crate::host::ReadError;
+use crate::host::pass::Pass;
 use crate::settings::Settings;
 
 static WAITING: FamilySpec = FamilySpec::counter(
@@ -41,7 +42,7 @@ fn build(context: &Context, _: &Settings) -> Box<dyn Collector> {
 }
 
 impl Collector for Pressure {
-    fn collect(&mut self, _: &Pass) -> Result<Vec<Family>, CollectorError> {
+    fn collect(&mut self, _: &Pass) -> Result<Vec<Family>, ReadError> {
         let content = match self.file.read() {
             Ok(content) => content,
             // Not built into this kernel, or switched off (psi=0: "operation not supported").
@@ -53,9 +54,9 @@ impl Collector for Pressure {
             {
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(CollectorError::new(error)),
+            Err(error) => return Err(ReadError::new(error)),
         };
-        let read = pressure::parse(content).map_err(CollectorError::new)?;
+        let read = pressure::parse(content).map_err(ReadError::new)?;
         let family = |spec, us: u64| {
             let mut family = Family::new(spec);
             #[expect(

@@ -2,10 +2,11 @@
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 
-use super::{Collector, CollectorError, CollectorSpec, Context, Schedule};
+use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::statfs::ratio;
-use crate::sampling::pass::Pass;
-use crate::sampling::tiers::{TierState, tier_states};
+use crate::host::ReadError;
+use crate::host::pass::Pass;
+use crate::host::tiers::{TierState, tier_states};
 use crate::settings::Settings;
 
 const LABELS: &[&str] = &["tier"];
@@ -114,7 +115,7 @@ fn build(context: &Context, _: &Settings) -> Box<dyn Collector> {
 }
 
 impl Collector for Tiers {
-    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError> {
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, ReadError> {
         let filesystems = pass.filesystems()?;
         let family = |spec| Family::with_capacity(spec, self.labels.len());
         let (mut up, mut size, mut free, mut avail) =

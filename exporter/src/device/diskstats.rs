@@ -7,7 +7,7 @@ use thiserror::Error;
 use tidegauge_model::mount::DeviceNumber;
 
 /// One line of `/proc/diskstats`. Sectors are of 512 bytes whatever the device; times are in
-/// milliseconds and of 32 bits in the kernel, so they wrap (see [`super::diskstats`] users).
+/// milliseconds and of 32 bits in the kernel, so they wrap after 49.7 days of accumulated time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskStats<'a> {
     /// Device number.

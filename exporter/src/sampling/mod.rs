@@ -1,9 +1,6 @@
 //! Takes readings: who reads when, how long a scrape waits, what it gets.
 
-pub mod pass;
 pub mod self_metrics;
-pub mod storage;
-pub mod tiers;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +13,12 @@ use tidegauge_model::metric::Family;
 use tidegauge_model::snapshot::{Group, Snapshot};
 use tokio::sync::oneshot;
 
-use self::pass::Pass;
 use self::self_metrics::SelfMetrics;
-use self::storage::Storage;
 use self::worker::{Board, Job, Outcome, Worker};
 use crate::collector::{CollectorSpec, Context, Schedule};
 use crate::device::probe::SHOWN_FOR;
+use crate::host::pass::Pass;
+use crate::host::storage::Storage;
 use crate::http::{CollectorInfo, Scrape, Wanted};
 use crate::settings::Settings;
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tidegauge_model::metric::Family;
 
-use super::pass::Pass;
-use super::storage::Storage;
-use crate::collector::{Collector, CollectorError};
+use crate::collector::Collector;
+use crate::host::ReadError;
+use crate::host::pass::Pass;
+use crate::host::storage::Storage;
 
 /// What is known of a collector after its last run.
 #[derive(Clone, Debug, Default)]
@@ -119,11 +120,7 @@ fn run(mut job: Job, inbox: &Receiver<(u64, Arc<Pass>)>) {
         };
         let began = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| job.collector.collect(&pass)))
-            .unwrap_or_else(|_| {
-                Err(CollectorError::new(
-                    "the collector panicked; please report it",
-                ))
-            });
+            .unwrap_or_else(|_| Err(ReadError::new("the collector panicked; please report it")));
         let took = began.elapsed();
         tell(job.name, &result, &mut failing);
         job.board.post(job.index, |before| match result {
@@ -156,7 +153,7 @@ fn run(mut job: Job, inbox: &Receiver<(u64, Arc<Pass>)>) {
 }
 
 /// Says once that a collector fails, and once that it works again.
-fn tell(name: &str, result: &Result<Vec<Family>, CollectorError>, failing: &mut bool) {
+fn tell(name: &str, result: &Result<Vec<Family>, ReadError>, failing: &mut bool) {
     match result {
         Err(error) if !*failing => tracing::warn!(collector = name, %error, "collector failed"),
         Err(error) => tracing::debug!(collector = name, %error, "collector still fails"),

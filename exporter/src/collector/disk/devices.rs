@@ -12,7 +12,7 @@ use tidegauge_model::tier::Tier;
 use super::monotone::Monotone;
 use crate::device::block::{BlockDevice, BlockSource};
 use crate::device::diskstats::{Counters, DiskStats};
-use crate::sampling::storage::MountLayout;
+use crate::host::storage::MountLayout;
 
 /// The scheduler of each disk, and whether it was replaced, are looked up this often …
 const REFRESH: Duration = Duration::from_secs(60);

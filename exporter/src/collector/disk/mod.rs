@@ -8,11 +8,12 @@ use std::time::Instant;
 use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
 use self::devices::Devices;
-use super::{Collector, CollectorError, CollectorSpec, Context, Schedule};
+use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::block::BlockSource;
 use crate::device::diskstats::{self, Counters, DiskStats};
 use crate::device::kernel_file::KernelFile;
-use crate::sampling::pass::Pass;
+use crate::host::ReadError;
+use crate::host::pass::Pass;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "device"];
@@ -231,9 +232,9 @@ fn build(context: &Context, settings: &Settings) -> Box<dyn Collector> {
 }
 
 impl Collector for Disk {
-    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, CollectorError> {
+    fn collect(&mut self, pass: &Pass) -> Result<Vec<Family>, ReadError> {
         let layout = pass.layout()?;
-        let content = self.file.read().map_err(CollectorError::new)?;
+        let content = self.file.read().map_err(ReadError::new)?;
         let stats: Vec<DiskStats<'_>> = diskstats::parse(content)
             .filter(|line| {
                 line.as_ref().map_or(true, |d| {
@@ -244,7 +245,7 @@ impl Collector for Disk {
                 })
             })
             .collect::<Result<_, _>>()
-            .map_err(CollectorError::new)?;
+            .map_err(ReadError::new)?;
         self.devices.update(&stats, &layout, Instant::now());
 
         let mut info = Family::with_capacity(&INFO, stats.len());

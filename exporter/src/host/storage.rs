@@ -12,7 +12,7 @@ use tidegauge_model::placement::Placement;
 use tidegauge_model::reading::{Reading, Why};
 use tidegauge_model::tier::Tier;
 
-use crate::collector::CollectorError;
+use super::ReadError;
 use crate::device::block::BlockSource;
 use crate::device::mountinfo::MountInfo;
 use crate::device::probe::{Ask, MountKey, Prober, Shown, Timing};
@@ -106,10 +106,10 @@ impl Storage {
     }
 
     /// Reads the mount table. The same [`Arc`] comes back while nothing changed.
-    pub fn layout(&self) -> Result<Arc<MountLayout>, CollectorError> {
+    pub fn layout(&self) -> Result<Arc<MountLayout>, ReadError> {
         let mut guard = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
         let (mountinfo, known) = &mut *guard;
-        let table = mountinfo.read().map_err(CollectorError::new)?;
+        let table = mountinfo.read().map_err(ReadError::new)?;
         if let Some(layout) = known
             .as_ref()
             .filter(|layout| Arc::ptr_eq(&layout.table, &table))
@@ -123,7 +123,7 @@ impl Storage {
 
     /// Reads how full everything is, beginning with a layout that was just read. Bounded in time by the
     /// [`Prober`].
-    pub fn filesystems(&self, mut layout: Arc<MountLayout>) -> Result<Filesystems, CollectorError> {
+    pub fn filesystems(&self, mut layout: Arc<MountLayout>) -> Result<Filesystems, ReadError> {
         let mut guard = self.prober.lock().unwrap_or_else(PoisonError::into_inner);
         let (prober, known) = &mut *guard;
         // A mount that went while it was read would show the filesystem below it. Where mounts come

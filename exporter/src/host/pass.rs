@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::ReadError;
 use super::storage::{Filesystems, MountLayout, Storage};
-use crate::collector::CollectorError;
 
 /// One reading of the host.
 pub struct Pass {
     storage: Arc<Storage>,
-    layout: OnceLock<Result<Arc<MountLayout>, CollectorError>>,
-    filesystems: OnceLock<Result<Arc<Filesystems>, CollectorError>>,
+    layout: OnceLock<Result<Arc<MountLayout>, ReadError>>,
+    filesystems: OnceLock<Result<Arc<Filesystems>, ReadError>>,
 }
 
 impl Pass {
@@ -23,12 +23,12 @@ impl Pass {
     }
 
     /// The mounts and their tiers.
-    pub fn layout(&self) -> Result<Arc<MountLayout>, CollectorError> {
+    pub fn layout(&self) -> Result<Arc<MountLayout>, ReadError> {
         self.layout.get_or_init(|| self.storage.layout()).clone()
     }
 
     /// How full the filesystems are.
-    pub fn filesystems(&self) -> Result<Arc<Filesystems>, CollectorError> {
+    pub fn filesystems(&self) -> Result<Arc<Filesystems>, ReadError> {
         let read = || self.storage.filesystems(self.layout()?).map(Arc::new);
         self.filesystems.get_or_init(read).clone()
     }
