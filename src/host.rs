@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec, Context, filesystem};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
-use tidegauge_exporter::device::probe::ask_kernel;
+use tidegauge_exporter::device::probe::{Timing, ask_kernel};
 use tidegauge_exporter::discover::{Discovery, discover};
 use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::settings::Settings;
@@ -132,6 +132,7 @@ impl Host {
             selection,
             self.blocks(),
             roots,
+            Timing::default(),
             Box::new(ask_kernel),
         ))
     }

@@ -9,10 +9,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegauge_exporter::collector::{COLLECTORS, Context};
 use tidegauge_exporter::device::block::BlockSource;
-use tidegauge_exporter::device::probe::Question;
+use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
 use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::http::{Scrape, Wanted};
@@ -129,7 +130,15 @@ fn expose(format: Format) -> String {
         udev: context.udev.clone(),
     };
     let roots = [context.procfs.as_path(), Path::new("/")];
-    let storage = Storage::new(tiers, selection, blocks, roots, Box::new(ask()));
+    // As patient as a busy machine needs; the hung mount is waited for once.
+    let (patience, limit) = (Duration::from_secs(1), Duration::from_secs(20));
+    let timing = Timing {
+        patience,
+        limit,
+        late: patience / 2,
+        ..Timing::default()
+    };
+    let storage = Storage::new(tiers, selection, blocks, roots, timing, Box::new(ask()));
     let sampler = Sampler::start(
         &context,
         Arc::new(storage),

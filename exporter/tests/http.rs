@@ -248,11 +248,13 @@ fn more_scrapes_than_allowed_are_refused() {
 #[test]
 fn clients_that_dawdle_are_dropped() {
     let options = ServerOptions {
-        header_timeout: Duration::from_millis(100),
-        write_timeout: Duration::from_millis(100),
+        // Far longer than a healthy request takes on a busy machine.
+        header_timeout: Duration::from_secs(2),
+        write_timeout: Duration::from_secs(1),
         ..ServerOptions::default()
     };
-    let mut server = Server::start(400_000, options);
+    // More than any socket buffers hold.
+    let mut server = Server::start(1_000_000, options);
     // One that never ends its request, and one that never begins.
     for beginning in ["GET /metrics HTTP/1.1\r\nX: ", ""] {
         let mut stream = server.connect();
@@ -267,6 +269,9 @@ fn clients_that_dawdle_are_dropped() {
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n")
         .unwrap();
+    let mut begun = [0; 15];
+    stream.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200 OK");
     // Others are served meanwhile, until its connection is gone.
     while server.stats.families()[2].samples[0].value.as_f64() > 0.0 {
         assert!(server.get("/-/healthy", "").0.contains("200"));

@@ -87,12 +87,13 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// `ask` is [`crate::device::probe::ask_kernel`] but in tests.
+    /// `timing` is the default and `ask` is [`crate::device::probe::ask_kernel`], but in tests.
     pub fn new(
         tiers: Arc<[Tier]>,
         selection: Settings,
         blocks: BlockSource,
         [procfs, rootfs]: [&Path; 2],
+        timing: Timing,
         ask: Box<Ask>,
     ) -> Self {
         Self {
@@ -101,7 +102,7 @@ impl Storage {
             rootfs: rootfs.to_owned(),
             blocks,
             mounts: Mutex::new((MountInfo::new(procfs), None)),
-            prober: Mutex::new((Prober::new(Timing::default(), ask), None)),
+            prober: Mutex::new((Prober::new(timing, ask), None)),
         }
     }
 

@@ -67,10 +67,12 @@ impl World {
     }
 }
 
-/// Late only when it hangs: a loaded machine is no hang.
+/// As patient as a busy machine needs: only what hangs is late.
 fn timing() -> Timing {
     Timing {
-        late: Duration::from_millis(40),
+        patience: Duration::from_secs(1),
+        limit: Duration::from_secs(20),
+        late: Duration::from_millis(500),
         ..Timing::default()
     }
 }
