@@ -55,7 +55,7 @@ pub enum Event<'a> {
     Eof,
 }
 
-/// A sample as a line gives it. An exemplar is checked and left out.
+/// A sample as a line gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleLine<'a> {
     /// The whole name, with the suffix it has.
@@ -65,6 +65,19 @@ pub struct SampleLine<'a> {
     /// The value; every NaN is the same one.
     pub value: f64,
     /// Milliseconds since 1970, in OpenMetrics rounded to them.
+    pub timestamp_ms: Option<i64>,
+    /// Of OpenMetrics only. Boxed, as hardly a sample has one and all are moved.
+    pub exemplar: Option<Box<Exemplar<'a>>>,
+}
+
+/// An example of what a sample counted, such as the trace of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar<'a> {
+    /// Names and unescaped values in the line's order; a name may be repeated.
+    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The value; every NaN is the same one.
+    pub value: f64,
+    /// Milliseconds since 1970, rounded to them.
     pub timestamp_ms: Option<i64>,
 }
 

@@ -8,7 +8,7 @@ mod lint;
 mod parse;
 mod write;
 
-pub use event::{Event, Kind, SampleLine, is_plain_label, is_plain_name};
+pub use event::{Event, Exemplar, Kind, SampleLine, is_plain_label, is_plain_name};
 pub use lint::{Finding, Severity, lint};
 pub use parse::{ParseError, Parser, parse_value};
 pub use write::{Cursor, write_chunk};

@@ -1,13 +1,12 @@
 //! What spans lines: which samples are of which family, whether it stands together, whether a series is
 //! there twice.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Finding, Severity};
-use crate::exposition::{Event, Format, Kind, SampleLine, parse_value};
+use super::{Finding, Severity, sample, shown};
+use crate::exposition::{Event, Format, Kind, SampleLine};
 
 /// Suffixes that a sample may add to its family's name; the name itself goes before all.
 const SUFFIXES: [&str; 9] = [
@@ -41,6 +40,8 @@ pub(super) struct Family {
     /// Label names with the line of the first sample that has them.
     pub labels: BTreeMap<String, usize>,
     has_unit: bool,
+    /// Where it is said to have a unit.
+    unit_line: Option<usize>,
     has_samples: bool,
     /// Another family came after it; or that it came again was told.
     closed: bool,
@@ -110,9 +111,47 @@ impl Families {
                     report.error(family, &problem, "name it so, or leave the UNIT line out");
                 }
                 family.has_unit = true;
+                family.unit_line = (!unit.is_empty()).then_some(line);
             }
             Event::Sample(sample) => self.sample(sample, &mut report),
             Event::Comment(_) | Event::Eof => {}
+        }
+    }
+
+    /// Appends what can be said when all lines are read: that a type has no unit, and which families could
+    /// have a sample of the same name. Both are rules of OpenMetrics only.
+    pub fn check_whole(&self, findings: &mut Vec<Finding>) {
+        if self.format != Format::OpenMetrics100 {
+            return;
+        }
+        for family in &self.all {
+            if let (Some(Kind::Info | Kind::StateSet), Some(line)) = (family.kind, family.unit_line)
+            {
+                let mut report = Report { line, findings };
+                let problem = "infos and statesets have no unit";
+                report.error(family, problem, "leave the UNIT line out");
+            }
+        }
+        let mut owners: FxHashMap<String, &Family> = FxHashMap::default();
+        for family in &self.all {
+            for suffix in suffixes(family.kind, self.format) {
+                let sample = format!("{}{suffix}", family.name);
+                let Some(owner) = owners.get(&sample) else {
+                    owners.insert(sample, family);
+                    continue;
+                };
+                let mut report = Report {
+                    line: family.line,
+                    findings,
+                };
+                let problem = format!(
+                    "clashes with the family {}: {} may be a sample of both",
+                    shown(&owner.name),
+                    shown(&sample)
+                );
+                report.error(family, &problem, "rename one of them");
+                break;
+            }
         }
     }
 
@@ -181,92 +220,36 @@ impl Families {
                 family.labels.insert(label.to_string(), line);
             }
         }
-        if open && family.kind == Some(Kind::Info) && sample.value.to_bits() != 1f64.to_bits() {
-            report.error(
-                family,
-                "the value of an info is 1",
-                "put what varies into a gauge",
-            );
-        }
-        if family.kind == Some(Kind::StateSet) && label(sample, &family.name).is_none() {
-            let hint = "each sample of a stateset names its state in a label named as the family";
-            report.error(family, "sample without its state", hint);
-        }
-        check_labels(family, sample, suffix, report);
-        if !family.series.insert(series_key(sample, open)) {
+        sample::check(family, sample, suffix, report);
+        if !family.series.insert(sample::series_key(sample, open)) {
             let hint = "the same name and labels are there already: one of them is lost";
             report.error(family, "metric not unique", hint);
         }
     }
 }
 
-/// The labels themselves, and those that histograms and summaries need.
-fn check_labels(family: &Family, sample: &SampleLine<'_>, suffix: &str, report: &mut Report<'_>) {
-    for (at, (name, _)) in sample.labels.iter().enumerate() {
-        if name == "__name__" {
-            report.error(
-                family,
-                "label name \"__name__\" is reserved",
-                "it is the metric's name",
-            );
-        }
-        let earlier = sample.labels.iter().take(at);
-        if earlier.filter(|(other, _)| other == name).count() == 1 {
-            let problem = format!("label name {name:?} is there more than once");
-            report.error(family, &problem, "keep one of them");
-        }
-    }
-    let needed = match family.kind {
-        Some(Kind::Histogram | Kind::GaugeHistogram) => "le",
-        Some(Kind::Summary) => "quantile",
-        _ => return,
-    };
-    match label(sample, needed) {
-        None if suffix == "_bucket" => report.error(
-            family,
-            "bucket without \"le\" label",
-            "le=\"…\" is its upper bound, the last one's is +Inf",
-        ),
-        Some(text) if parse_value(text).is_none() => {
-            let problem = format!("expected float as value for '{needed}' label, got {text:?}");
-            report.error(family, &problem, "a decimal number or +Inf");
-        }
-        _ => {}
-    }
-}
-
-fn label<'s>(sample: &'s SampleLine<'_>, name: &str) -> Option<&'s str> {
-    let found = sample.labels.iter().find(|(label, _)| label == name);
-    found.map(|(_, value)| value.as_ref())
-}
-
-/// Equal for equal series. In OpenMetrics a series may have several points, told apart by their time.
-fn series_key(sample: &SampleLine<'_>, open: bool) -> String {
-    // An empty label is as good as none.
-    let mut labels: Vec<&(Cow<str>, Cow<str>)> = sample
-        .labels
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
-    labels.sort();
-    let time = sample.timestamp_ms.filter(|_| open);
-    format!("{:?}{labels:?}{time:?}", sample.name)
-}
-
 /// Where findings of a line go.
-struct Report<'f> {
-    line: usize,
-    findings: &'f mut Vec<Finding>,
+pub(super) struct Report<'f> {
+    pub line: usize,
+    pub findings: &'f mut Vec<Finding>,
 }
 
 impl Report<'_> {
-    fn error(&mut self, family: &Family, problem: &str, hint: &'static str) {
+    pub fn error(&mut self, family: &Family, problem: &str, hint: &'static str) {
+        self.add(family, problem, hint, Severity::Error);
+    }
+
+    pub fn warning(&mut self, family: &Family, problem: &str, hint: &'static str) {
+        self.add(family, problem, hint, Severity::Warning);
+    }
+
+    fn add(&mut self, family: &Family, problem: &str, hint: &'static str, severity: Severity) {
         self.findings.push(Finding {
             line: self.line,
-            metric: family.name.clone(),
+            metric: shown(&family.name),
             problem: problem.to_owned(),
             hint,
-            severity: Severity::Error,
+            severity,
         });
     }
 }

@@ -1,7 +1,7 @@
 //! What Prometheus reads but others do not: its own tools and whatever else is built on Go's `expfmt`
 //! (promtool, the Pushgateway, node_exporter's textfile collector) take text 0.0.4 by the letter.
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, shown};
 use crate::exposition::{Event, SampleLine};
 
 /// Checks a line that was read, given as its event and its bytes.
@@ -26,7 +26,7 @@ pub(super) fn check(line: usize, event: &Event<'_>, raw: &[u8]) -> Option<Findin
     };
     Some(Finding {
         line,
-        metric: metric.to_string(),
+        metric: shown(metric),
         problem,
         hint,
         severity: Severity::Error,
@@ -61,17 +61,4 @@ pub(super) fn check_end(raw: &[&[u8]]) -> Option<Finding> {
         hint: "end it with a newline; without one the text may be cut off",
         severity: Severity::Error,
     })
-}
-
-/// What may be wrong with a line that could not be read.
-pub(super) fn hint(raw: &[u8]) -> &'static str {
-    if raw.ends_with(b"\r") {
-        "end lines with a newline alone, without a carriage return"
-    } else if std::str::from_utf8(raw).is_err() {
-        "the text must be UTF-8"
-    } else if raw.starts_with(b"#") {
-        "comments are '# HELP name text' and '# TYPE name type', in OpenMetrics also '# UNIT name unit' and '# EOF'"
-    } else {
-        "a sample is 'name{label=\"value\"} 1', after it a timestamp if any"
-    }
 }

@@ -7,6 +7,7 @@
 mod family;
 mod lines;
 mod names;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -28,7 +29,8 @@ pub enum Severity {
 pub struct Finding {
     /// Where, from 1. For what is wrong with a family, its first line.
     pub line: usize,
-    /// The family or sample, as the text names it; empty when the line cannot be read.
+    /// The family or sample, as the text names it, cut where it is overlong; empty when the line cannot
+    /// be read.
     pub metric: String,
     /// What is wrong.
     pub problem: String,
@@ -59,7 +61,7 @@ pub fn lint(input: &[u8], format: Format) -> Vec<Finding> {
                     "column {}: found {}, expected {}",
                     error.column, error.found, error.expected
                 ),
-                hint: lines::hint(raw.get(error.line - 1).copied().unwrap_or_default()),
+                hint: error.hint,
                 severity: Severity::Error,
             }),
         }
@@ -67,9 +69,19 @@ pub fn lint(input: &[u8], format: Format) -> Vec<Finding> {
     if format == Format::Text004 {
         findings.extend(lines::check_end(&raw));
     }
+    families.check_whole(&mut findings);
     for family in families.with_samples() {
         names::check(family, format, &mut findings);
     }
     findings.sort_by_key(|finding| finding.line);
     findings
+}
+
+/// A name as findings repeat it. Cut, or a line of many faults and a name of megabytes would multiply.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 200;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
 }

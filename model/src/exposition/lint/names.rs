@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::family::Family;
 use super::units::{has_abbreviation, non_base};
-use super::{Finding, Severity};
+use super::{Finding, Severity, shown};
 use crate::exposition::{Format, Kind, is_plain_label, is_plain_name};
 
 /// Appends what is wrong with the names of a family.
@@ -16,7 +16,7 @@ pub(super) fn check(family: &Family, format: Format, findings: &mut Vec<Finding>
     let mut report = |line: usize, problem: String, hint: &'static str| {
         findings.push(Finding {
             line,
-            metric: family.name.clone(),
+            metric: shown(&family.name),
             problem,
             hint,
             severity: Severity::Warning,

@@ -138,6 +138,34 @@ fn openmetrics_that_is_wrong() {
         ),
         ("# HELP a x\na 1 1\na 1 1\n", "3 a metric not unique"),
         (
+            "# HELP a x\n# TYPE a stateset\na{a=\"b\"} 2\n",
+            "3 a the value of a state is 0 or 1",
+        ),
+        (
+            "# UNIT a_bytes bytes\n# TYPE a_bytes info\na_bytes_info 1\n",
+            "1 a_bytes infos and statesets have no unit",
+        ),
+        (
+            "# TYPE a_s stateset\n# UNIT a_s s\na_s{a_s=\"b\"} 1\n",
+            "2 a_s infos and statesets have no unit",
+        ),
+        (
+            "# TYPE a counter\na_total 1\n# TYPE a_created gauge\na_created 1\n",
+            "3 a_created clashes with the family a: a_created may be a sample of both",
+        ),
+        (
+            "# TYPE a_count gauge\na_count 1\n# TYPE a summary\na_sum 1\n",
+            "3 a clashes with the family a_count: a_count may be a sample of both",
+        ),
+        (
+            "# TYPE a gauge\na 1 # {t=\"x\"} 1\n",
+            "2 a exemplar on a sample that may have none",
+        ),
+        (
+            "# TYPE a counter\na_created 1 # {} 1\n",
+            "2 a exemplar on a sample that may have none",
+        ),
+        (
             "# HELP a_ms x\n# TYPE a_ms counter\na_ms_total 1\n",
             "1 a_ms metric names should not contain abbreviated units",
         ),
@@ -145,17 +173,99 @@ fn openmetrics_that_is_wrong() {
         let said = open(text);
         assert!(said.iter().any(|line| line == expected), "{text}: {said:?}");
     }
+    let exemplar = |length| {
+        format!(
+            "# TYPE a counter\na_total 1 # {{t=\"{}\"}} 1\n",
+            "é".repeat(length)
+        )
+    };
+    let too_long = "2 a the exemplar's labels are longer than 128 characters".to_owned();
+    assert!(open(&exemplar(128)).contains(&too_long));
+    assert!(!open(&exemplar(127)).contains(&too_long));
     let cut = lint(b"# HELP a x\na 1\n", Format::OpenMetrics100);
     assert_eq!(
         said(&cut),
-        [
-            "2  column 1: found the end of the text, expected '# EOF' as the last line: it may be cut off"
-        ]
+        ["2  column 1: found the end of the text, expected '# EOF' as the last line"]
     );
     let after = lint(b"# EOF\n\n", Format::OpenMetrics100);
     assert_eq!(
         said(&after),
         ["2  column 1: found the end of the line, expected nothing after '# EOF'"]
+    );
+}
+
+#[test]
+fn counters_that_do_not_count_are_told_mildly() {
+    let text =
+        |sample, value| format!("# HELP a_total x\n# TYPE a_total counter\n{sample} {value}\n");
+    let infinite = "the value of a counter is no finite number";
+    let negative = "the value of a counter is negative";
+    for (value, expected) in [
+        ("NaN", Some(infinite)),
+        ("+Inf", Some(infinite)),
+        ("-Inf", Some(infinite)),
+        ("-1", Some(negative)),
+        ("-0", None),
+        ("0", None),
+    ] {
+        let findings = lint(text("a_total", value).as_bytes(), Format::Text004);
+        let told: Vec<_> = findings
+            .iter()
+            .map(|f| (f.line, f.problem.as_str(), f.severity))
+            .collect();
+        let wanted: Vec<_> = expected
+            .map(|problem| (3, problem, Severity::Warning))
+            .into_iter()
+            .collect();
+        assert_eq!(told, wanted, "{value}");
+    }
+    let gauge = "# HELP a x\n# TYPE a gauge\na NaN\na{b=\"c\"} -1\n";
+    assert_eq!(lint(gauge.as_bytes(), Format::Text004), []);
+    // When a counter was made may be before 1970, and is no count.
+    let created = "# HELP a x\n# TYPE a counter\na_total 1\na_created -1\n";
+    assert_eq!(open(created), [""; 0]);
+    let open_total = "# HELP a x\n# TYPE a counter\na_total -1\n";
+    assert_eq!(open(open_total), [format!("3 a {negative}")]);
+}
+
+/// promtool takes it, Prometheus 3 refuses the whole text: "invalid metric type".
+#[test]
+fn two_blanks_before_a_type() {
+    for blanks in ["  ", "\t\t", " \t"] {
+        let text = format!("# HELP a x\n# TYPE a{blanks}gauge\na 1\n");
+        let findings = lint(text.as_bytes(), Format::Text004);
+        let told: Vec<_> = findings.iter().map(|f| (f.line, f.severity)).collect();
+        assert_eq!(told, [(2, Severity::Error)], "{text}");
+    }
+    let text = b"#  HELP \t a  x\n# \tTYPE\t a\tgauge\na 1\n";
+    assert_eq!(lint(text, Format::Text004), []);
+}
+
+/// A line of n bytes may have n labels, and a name as long: neither time nor memory grows with the square.
+#[test]
+fn a_line_of_many_faults_stays_small() {
+    use std::fmt::Write;
+
+    let name = "n".repeat(300_000);
+    let mut text = format!("# HELP {name} x\n# TYPE {name} gauge\n{name}{{");
+    for label in 0..60_000 {
+        write!(text, "xX{}=\"\",", label % 50_000).unwrap();
+    }
+    text += "} 1\n";
+    let findings = lint(text.as_bytes(), Format::Text004);
+    let repeated = findings
+        .iter()
+        .filter(|f| f.problem.contains("more than once"));
+    assert_eq!(repeated.count(), 1);
+    assert!(findings.len() >= 50_000);
+    let kept: usize = findings
+        .iter()
+        .map(|f| f.metric.len() + f.problem.len())
+        .sum();
+    assert!(
+        kept < 20 * text.len(),
+        "{kept} bytes kept of {}",
+        text.len()
     );
 }
 

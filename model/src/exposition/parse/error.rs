@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// A line that is not in the format, with the place in it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}, column {column}: found {found}, expected {expected}")]
+#[error("line {line}, column {column}: found {found}, expected {expected} ({hint})")]
 pub struct ParseError {
     /// From 1.
     pub line: usize,
@@ -14,14 +14,17 @@ pub struct ParseError {
     pub found: String,
     /// What the format wants there.
     pub expected: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
 }
 
 /// How much of a line an error repeats, in characters.
 const SHOWN: usize = 24;
 
 impl ParseError {
-    /// An error at a byte of a line, whose rest from there is `rest`.
-    pub(super) fn new(line: usize, at: usize, rest: &str, expected: &'static str) -> Self {
+    /// An error at a byte of the line `text`.
+    pub(super) fn new(line: usize, at: usize, text: &str, expected: &'static str) -> Self {
+        let rest = text.get(at..).unwrap_or_default();
         let found = if rest.is_empty() {
             "the end of the line".to_owned()
         } else {
@@ -34,6 +37,18 @@ impl ParseError {
             column: at + 1,
             found,
             expected,
+            hint: hint(text),
         }
+    }
+}
+
+/// What may be wrong with a line that could not be read.
+fn hint(text: &str) -> &'static str {
+    if text.ends_with('\r') {
+        "end lines with a newline alone, without a carriage return"
+    } else if text.trim_ascii_start().starts_with('#') {
+        "comments are '# HELP name text' and '# TYPE name type', in OpenMetrics also '# UNIT name unit' and '# EOF'"
+    } else {
+        "a sample is 'name{label=\"value\"} 1', after it a timestamp if any"
     }
 }

@@ -95,6 +95,7 @@ impl<'a> Parser<'a> {
                 .get(at)
                 .map_or_else(String::new, |byte| format!("the byte 0x{byte:02x}")),
             expected: "UTF-8",
+            hint: "the text must be UTF-8",
         })
     }
 }
@@ -114,14 +115,17 @@ impl<'a> Iterator for Parser<'a> {
                     line: self.line.max(1),
                     column: 1,
                     found: "the end of the text".to_owned(),
-                    expected: "'# EOF' as the last line: it may be cut off",
+                    expected: "'# EOF' as the last line",
+                    hint: "the text may be cut off; its writer ends a whole one with '# EOF'",
                 }));
             };
             if self.ended {
                 self.rest = &[];
                 let text = String::from_utf8_lossy(line);
-                let error = ParseError::new(self.line, 0, &text, "nothing after '# EOF'");
-                return Some(Err(error));
+                return Some(Err(ParseError {
+                    hint: "end the text with '# EOF', without an empty line after it",
+                    ..ParseError::new(self.line, 0, &text, "nothing after '# EOF'")
+                }));
             }
             match self.read(line) {
                 Ok(None) => {}
@@ -159,12 +163,16 @@ fn comment<'a>(scan: &mut Scan<'a>) -> Result<Event<'a>, ParseError> {
         return Err(scan.error("one space and a metric name"));
     }
     let family = scan.name(true, "a metric name")?;
+    let mut start = scan.clone();
     // An empty help text may end with the name.
     if !scan.gap() && !scan.is_at_end() {
         return Err(scan.error("a blank after the metric name"));
     }
-    let start = scan.clone();
-    let text = scan.take_rest();
+    // A second blank Prometheus takes for the type's first letter, and refuses the whole text for it.
+    if !(keyword == "TYPE" && (start.take(" ") || start.take("\t"))) {
+        start = scan.clone();
+    }
+    let text = start.rest();
     Ok(match keyword {
         "HELP" => Event::Help {
             family,

@@ -6,9 +6,10 @@ use super::ParseError;
 use super::number::{timestamp_ms, value};
 use super::scan::Scan;
 use crate::exposition::Format;
-use crate::exposition::event::SampleLine;
+use crate::exposition::event::{Exemplar, SampleLine};
 
 type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+type AfterValue<'a> = (Option<i64>, Option<Box<Exemplar<'a>>>);
 
 /// `name{labels} value [timestamp]`, or with the name quoted as a thing of its own in the braces; in
 /// OpenMetrics with an exemplar.
@@ -38,12 +39,13 @@ pub(super) fn sample<'a>(scan: &mut Scan<'a>) -> Result<SampleLine<'a>, ParseErr
         return Err(scan.error("a blank before the value"));
     }
     let value = number(scan)?;
-    let timestamp_ms = after_value(scan)?;
+    let (timestamp_ms, exemplar) = after_value(scan)?;
     Ok(SampleLine {
         name,
         labels,
         value,
         timestamp_ms,
+        exemplar,
     })
 }
 
@@ -91,16 +93,16 @@ fn number(scan: &mut Scan) -> Result<f64, ParseError> {
 }
 
 /// The timestamp and the exemplar after a value.
-fn after_value(scan: &mut Scan) -> Result<Option<i64>, ParseError> {
+fn after_value<'a>(scan: &mut Scan<'a>) -> Result<AfterValue<'a>, ParseError> {
     let expected = match scan.format {
         Format::Text004 => "a timestamp: whole milliseconds, or the end of the line",
         Format::OpenMetrics100 => "a timestamp in seconds, an exemplar or the end of the line",
     };
-    let mut timestamp = None;
+    let (mut timestamp, mut example) = (None, None);
     let mut before = scan.clone();
     let mut parted = scan.gap();
     if scan.is_at_end() && (!parted || scan.format == Format::Text004) {
-        return Ok(None);
+        return Ok((None, None));
     }
     if parted && !scan.next_is(b'#') {
         let start = scan.clone();
@@ -110,27 +112,32 @@ fn after_value(scan: &mut Scan) -> Result<Option<i64>, ParseError> {
         parted = scan.gap();
     }
     if parted && scan.format == Format::OpenMetrics100 && scan.take("# ") {
-        exemplar(scan)?;
+        example = Some(Box::new(exemplar(scan)?));
         before = scan.clone();
         parted = false;
     }
     // Prometheus lets blanks stand at the end of a line of text 0.0.4.
     if scan.is_at_end() && (!parted || scan.format == Format::Text004) {
-        Ok(timestamp)
+        Ok((timestamp, example))
     } else {
         Err(before.error("the end of the line"))
     }
 }
 
 /// `{labels} value [timestamp]` after `# `.
-fn exemplar(scan: &mut Scan) -> Result<(), ParseError> {
-    braces(scan, None)?;
+fn exemplar<'a>(scan: &mut Scan<'a>) -> Result<Exemplar<'a>, ParseError> {
+    let labels = braces(scan, None)?;
     scan.expect(" ", "a space before the exemplar's value")?;
-    number(scan)?;
+    let value = number(scan)?;
+    let mut timestamp = None;
     if scan.take(" ") {
         let start = scan.clone();
-        timestamp_ms(scan.word(), scan.format)
-            .ok_or_else(|| start.error("the exemplar's timestamp in seconds"))?;
+        let ms = timestamp_ms(scan.word(), scan.format);
+        timestamp = Some(ms.ok_or_else(|| start.error("the exemplar's timestamp in seconds"))?);
     }
-    Ok(())
+    Ok(Exemplar {
+        labels,
+        value,
+        timestamp_ms: timestamp,
+    })
 }

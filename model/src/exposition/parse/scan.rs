@@ -39,7 +39,7 @@ impl<'a> Scan<'a> {
 
     /// That what comes next is not what should.
     pub fn error(&self, expected: &'static str) -> ParseError {
-        ParseError::new(self.number, self.at, self.rest(), expected)
+        ParseError::new(self.number, self.at, self.line, expected)
     }
 
     /// Takes `text` if it comes next.

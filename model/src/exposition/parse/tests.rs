@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use proptest::prelude::*;
 
 use super::*;
-use crate::exposition::{Cursor, SampleLine, write_chunk};
+use crate::exposition::{Cursor, Exemplar, SampleLine, write_chunk};
 use crate::metric::{Family, FamilySpec, Labels, Value};
 use crate::snapshot::{Group, Snapshot};
 
@@ -46,7 +46,26 @@ fn sample(
         labels: labels.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
         value,
         timestamp_ms: ts,
+        exemplar: None,
     })
+}
+
+/// The same sample with an exemplar.
+fn with_exemplar(
+    event: Event<'static>,
+    labels: &[(&'static str, &'static str)],
+    value: f64,
+    ts: Option<i64>,
+) -> Event<'static> {
+    let Event::Sample(mut sample) = event else {
+        panic!("no sample: {event:?}");
+    };
+    sample.exemplar = Some(Box::new(Exemplar {
+        labels: labels.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
+        value,
+        timestamp_ms: ts,
+    }));
+    Event::Sample(sample)
 }
 
 #[test]
@@ -110,10 +129,14 @@ fn lines_of_text_004() {
 fn lines_of_openmetrics() {
     let ok = |line: &str| one(line, Format::OpenMetrics100).unwrap();
     assert_eq!(ok("a 1 1.5"), sample("a", &[], 1.0, Some(1500)));
-    assert_eq!(ok("a_total 1 # {} 5"), sample("a_total", &[], 1.0, None));
     assert_eq!(
-        ok("a_bucket{le=\"1.0\"} 3 2 # {trace_id=\"x\"} 0.5 1.5"),
-        sample("a_bucket", &[("le", "1.0")], 3.0, Some(2000))
+        ok("a_total 1 # {} 5"),
+        with_exemplar(sample("a_total", &[], 1.0, None), &[], 5.0, None)
+    );
+    let bucket = sample("a_bucket", &[("le", "1.0")], 3.0, Some(2000));
+    assert_eq!(
+        ok(r#"a_bucket{le="1.0"} 3 2 # {trace_id="x\"",l=""} 0.5 1.5"#),
+        with_exemplar(bucket, &[("trace_id", "x\""), ("l", "")], 0.5, Some(1500))
     );
     assert_eq!(
         ok("# UNIT a_bytes bytes"),
@@ -202,14 +225,11 @@ fn errors_name_the_place_and_what_is_wrong() {
     .concat();
     insta::assert_snapshot!(open);
     let cut = all(b"a 1\n", Format::OpenMetrics100).unwrap_err();
-    assert_eq!(
-        (cut.line, cut.expected),
-        (1, "'# EOF' as the last line: it may be cut off")
-    );
+    assert_eq!((cut.line, cut.expected), (1, "'# EOF' as the last line"));
     let error = all(b"# ok\na{b=\"\xff\"} 1\n", Format::Text004).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "line 2, column 6: found the byte 0xff, expected UTF-8"
+        "line 2, column 6: found the byte 0xff, expected UTF-8 (the text must be UTF-8)"
     );
     assert_eq!(
         all(b"# \xff", Format::Text004).unwrap(),
@@ -294,6 +314,7 @@ fn expected(families: &[Family], format: Format) -> Vec<Event<'static>> {
                     .collect(),
                 value: sample.value.as_f64(),
                 timestamp_ms: None,
+                exemplar: None,
             }));
         }
     }
