@@ -258,6 +258,8 @@ fn a_line_of_many_faults_stays_small() {
         .filter(|f| f.problem.contains("more than once"));
     assert_eq!(repeated.count(), 1);
     assert!(findings.len() >= 50_000);
+    // The name is cut wherever findings come from.
+    assert!(findings.iter().all(|f| f.metric.chars().count() <= 201));
     let kept: usize = findings
         .iter()
         .map(|f| f.metric.len() + f.problem.len())
