@@ -220,12 +220,18 @@ fn status_args() -> Vec<Arg> {
         )
         .default_value("auto")
         .value_parser(PossibleValuesParser::new(["auto", "always", "never"])),
+        Arg::new("directories")
+            .long("directories")
+            .action(ArgAction::SetTrue)
+            .help("Show the biggest and the coldest directories below the budgeted ones, or below a tier's filesystems where none has a budget"),
+        option("top", "N", "Length of the lists of --directories")
+            .default_value("10")
+            .value_parser(value_parser!(u32).range(1..)),
         option(
             "directories-deadline",
             "TIME",
-            "How long budgeted directories may take to be measured",
+            "How long directories may take to be measured (default: 10s, with --directories 5m)",
         )
-        .default_value("10s")
         .value_parser(ValueParser::new(duration)),
     ]
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgMatches;
+use tidegauge_exporter::collector::directory::Watchers;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec, Context, filesystem};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
@@ -24,8 +25,6 @@ const DEFAULT_CONFIG: &str = "/etc/tidegauge/tidegauge.yml";
 pub struct Host {
     /// Where the kernel's files are, and the tiers.
     pub context: Context,
-    /// The host's root.
-    pub rootfs: PathBuf,
     /// The file that was read.
     pub config_file: Option<PathBuf>,
     /// Where the sidecar would keep its state.
@@ -62,9 +61,10 @@ impl Host {
                 procfs: path("path.procfs"),
                 sysfs: path("path.sysfs"),
                 udev: path("path.udev.data"),
+                rootfs: path("path.rootfs"),
                 tiers: config.tiers.clone().unwrap_or_default().into(),
+                watchers: Arc::new(Watchers::with_pressure(&path("path.procfs"))),
             },
-            rootfs: path("path.rootfs"),
             state_dir: matches
                 .get_one::<PathBuf>("state-dir")
                 .or(config.state_dir.as_ref())
@@ -126,7 +126,7 @@ impl Host {
     pub fn storage(&self, matches: &ArgMatches) -> Result<Storage, Failure> {
         let selection = self.settings(&filesystem::SPEC, matches)?;
         let tiers = Arc::clone(&self.context.tiers);
-        let roots = [self.context.procfs.as_path(), &self.rootfs];
+        let roots = [self.context.procfs.as_path(), &self.context.rootfs];
         Ok(Storage::new(
             tiers,
             selection,

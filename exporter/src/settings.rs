@@ -14,6 +14,11 @@ pub enum SettingKind {
     Pattern,
     /// A duration as Prometheus writes it, at least a second.
     Duration,
+    /// A whole number from 1 on.
+    Count {
+        /// The greatest that is taken.
+        most: usize,
+    },
 }
 
 /// One setting of a collector. Its key is that of the configuration file; the flag is
@@ -47,12 +52,21 @@ pub enum SettingError {
     /// A duration too short.
     #[error("`{0}` is too short: at least 1s")]
     TooShort(String),
+    /// Not a number in its range.
+    #[error("`{value}` is not a number from 1 to {most}")]
+    Count {
+        /// What was given.
+        value: String,
+        /// The greatest that is taken.
+        most: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
 enum SettingValue {
     Pattern(Option<Regex>),
     Duration(Duration),
+    Count(usize),
 }
 
 /// Checked values of a collector's settings.
@@ -89,6 +103,15 @@ impl Settings {
                 }
                 SettingValue::Duration(duration)
             }
+            SettingKind::Count { most } => match value.parse() {
+                Ok(count) if (1..=most).contains(&count) => SettingValue::Count(count),
+                _ => {
+                    return Err(SettingError::Count {
+                        value: value.to_owned(),
+                        most,
+                    });
+                }
+            },
         };
         self.0.insert(setting.key, checked);
         Ok(())
@@ -115,13 +138,21 @@ impl Settings {
             _ => None,
         }
     }
+
+    /// The number of this key.
+    pub fn count(&self, key: &str) -> Option<usize> {
+        match self.0.get(key) {
+            Some(SettingValue::Count(count)) => Some(*count),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    static TABLE: [Setting; 3] = [
+    static TABLE: [Setting; 4] = [
         Setting {
             key: "in",
             help: "",
@@ -140,6 +171,12 @@ mod tests {
             kind: SettingKind::Duration,
             default: "5m",
         },
+        Setting {
+            key: "threads",
+            help: "",
+            kind: SettingKind::Count { most: 64 },
+            default: "2",
+        },
     ];
 
     #[test]
@@ -154,6 +191,7 @@ mod tests {
             settings.duration("interval"),
             Some(Duration::from_secs(300))
         );
+        assert_eq!(settings.count("threads"), Some(2));
     }
 
     #[test]
@@ -177,5 +215,11 @@ mod tests {
             settings.set(&TABLE[2], "10ms").unwrap_err().to_string(),
             "`10ms` is too short: at least 1s"
         );
+        for value in ["0", "65", "-1", "two", ""] {
+            assert_eq!(
+                settings.set(&TABLE[3], value).unwrap_err().to_string(),
+                format!("`{value}` is not a number from 1 to 64")
+            );
+        }
     }
 }

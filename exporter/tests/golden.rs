@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegauge_exporter::collector::directory::Watchers;
 use tidegauge_exporter::collector::{COLLECTORS, Context};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
@@ -118,7 +119,9 @@ fn expose(format: Format) -> String {
         procfs: fixture("proc"),
         sysfs: fixture("sys"),
         udev: fixture("udev"),
+        rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
+        watchers: Arc::new(Watchers::with_pressure(&fixture("proc"))),
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
@@ -186,8 +189,15 @@ fn every_collector_has_its_families_in_the_golden() {
     let text = expose(Format::Text004);
     // Of these the fixture has no case, and each has a test of its own.
     let elsewhere = [
-        "tidegauge_directory_used_bytes",
+        "tidegauge_directory_apparent_bytes",
         "tidegauge_directory_files",
+        "tidegauge_directory_info",
+        "tidegauge_directory_inodes",
+        "tidegauge_directory_older_than_bytes",
+        "tidegauge_directory_used_bytes",
+        "tidegauge_directory_used_ratio",
+        "tidegauge_directory_walk_age_seconds",
+        "tidegauge_directory_walk_duration_seconds",
     ];
     for collector in COLLECTORS {
         for family in collector.families {

@@ -5,7 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::report::{FilesystemRow, Fill, Report};
+use tidegauge_model::units::format_duration;
+
+use super::report::{BranchRow, FilesystemRow, Fill, Report};
 use super::table::word;
 
 /// One JSON document, indented, with a newline at its end.
@@ -25,12 +27,22 @@ pub fn render(report: &Report) -> String {
                 .iter()
                 .map(|d| {
                     let fill = d.fill.as_ref();
+                    let detail = d.detail.as_ref();
+                    let older: serde_json::Map<String, Value> = detail
+                        .iter()
+                        .flat_map(|d| &d.older)
+                        .map(|(age, bytes)| (format_duration(*age), json!(bytes)))
+                        .collect();
                     json!({
                         "path": d.path,
                         "level": word(d.level),
                         "budget_bytes": d.budget,
                         "used_bytes": fill.ok().map(|f| f.used),
                         "used_ratio": fill.ok().and_then(|f| f.ratio),
+                        "source": detail.map(|d| d.source),
+                        "apparent_bytes": detail.and_then(|d| d.apparent),
+                        "files": detail.and_then(|d| d.files),
+                        "older_than_bytes": older,
                         "error": fill.err(),
                     })
                 })
@@ -49,12 +61,34 @@ pub fn render(report: &Report) -> String {
             )
         })
         .collect();
-    let whole = json!({
+    let mut whole = json!({
         "exit_code": report.exit_code(),
         "tiers": tiers,
         "unassigned": report.unassigned.iter().map(filesystem).collect::<Vec<_>>(),
     });
+    if let Some(listing) = &report.listing {
+        whole["directories"] = json!({
+            "biggest": listing.biggest.iter().map(branch).collect::<Vec<_>>(),
+            "coldest": listing.coldest.iter().map(branch).collect::<Vec<_>>(),
+            "failed": listing
+                .failed
+                .iter()
+                .map(|(path, error)| json!({"path": path, "error": error}))
+                .collect::<Vec<_>>(),
+        });
+    }
     format!("{whole:#}\n")
+}
+
+fn branch(row: &BranchRow) -> Value {
+    json!({
+        "tier": row.tier,
+        "path": row.path,
+        "used_bytes": row.used,
+        "files": row.files,
+        "age": format_duration(row.age),
+        "older_than_bytes": row.cold,
+    })
 }
 
 fn filesystem(row: &FilesystemRow) -> Value {

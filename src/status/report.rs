@@ -1,8 +1,7 @@
 //! What `tidegauge status` knows: pure data, made from readings, shown by [`super::table`] and
 //! [`super::json`].
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tidegauge_exporter::device::statfs::Space;
@@ -12,6 +11,8 @@ use tidegauge_model::mount::displayable;
 use tidegauge_model::reading::{Reading, Why};
 use tidegauge_model::tier::{Level, Thresholds, Tier};
 
+use super::directories::{COLD, Findings, Place};
+
 /// The tiers at a glance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -19,6 +20,75 @@ pub struct Report {
     pub tiers: Vec<TierRow>,
     /// Filesystems in no tier; they do not count.
     pub unassigned: Vec<FilesystemRow>,
+    /// The biggest and the coldest directories, when they were asked for.
+    pub listing: Option<Listing>,
+}
+
+/// The directories that matter most when space is short.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// Those that hold most, the biggest first.
+    pub biggest: Vec<BranchRow>,
+    /// Those that hold most of what nobody changed for long, the coldest first.
+    pub coldest: Vec<BranchRow>,
+    /// Places that could not be walked, with the reason.
+    pub failed: Vec<(String, String)>,
+}
+
+/// A directory right below a budgeted one or below a tier's filesystem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BranchRow {
+    /// Its tier.
+    pub tier: String,
+    /// Where, as text.
+    pub path: String,
+    /// Bytes allocated.
+    pub used: u64,
+    /// Files, a hard link counted once.
+    pub files: u64,
+    /// Bytes of files that were not changed for `age`.
+    pub cold: u64,
+    /// See `cold`.
+    pub age: Duration,
+}
+
+impl Listing {
+    /// Of what was walked, at most `top` of each.
+    pub fn new(tiers: &[Tier], places: &[Place], found: &Findings, top: usize) -> Self {
+        let (mut rows, mut failed) = (Vec::new(), Vec::new());
+        for place in places {
+            let measured = match found.get(&place.path) {
+                Some(Ok(measured)) => measured,
+                Some(Err(reason)) => {
+                    let path = displayable(place.path.as_os_str()).into_owned();
+                    failed.push((path, reason.clone()));
+                    continue;
+                }
+                None => continue,
+            };
+            let age = place.ages.last().copied().unwrap_or(COLD);
+            let branches = measured.tree.iter().flat_map(|tree| &tree.branches);
+            rows.extend(branches.map(|(name, usage)| BranchRow {
+                tier: tiers[place.tier].name.clone(),
+                path: displayable(place.path.join(name).as_os_str()).into_owned(),
+                used: usage.allocated,
+                files: usage.files,
+                cold: usage.older.last().copied().unwrap_or(0),
+                age,
+            }));
+        }
+        let ranked = |size: fn(&BranchRow) -> u64| {
+            let mut ranked: Vec<BranchRow> = rows.iter().filter(|r| size(r) > 0).cloned().collect();
+            ranked.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.path.cmp(&b.path)));
+            ranked.truncate(top);
+            ranked
+        };
+        Self {
+            biggest: ranked(|row| row.used),
+            coldest: ranked(|row| row.cold),
+            failed,
+        }
+    }
 }
 
 /// One tier.
@@ -81,17 +151,32 @@ pub struct DirectoryRow {
     pub budget: u64,
     /// Its numbers, or why there are none.
     pub fill: Result<Fill, String>,
+    /// What a walk and the filesystem know besides.
+    pub detail: Option<Detail>,
     /// By the tier's thresholds.
     pub level: Level,
 }
 
+/// More about a budgeted directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detail {
+    /// Where the bytes used come from: `walk`, `project_quota` or `qgroup`.
+    pub source: &'static str,
+    /// Sizes added up; from a walk.
+    pub apparent: Option<u64>,
+    /// Files; from a walk.
+    pub files: Option<u64>,
+    /// Bytes of files that were not changed for so long; from a walk.
+    pub older: Vec<(Duration, u64)>,
+}
+
 impl Report {
-    /// From one reading. `directories` holds bytes used by budgeted directories, or why not.
+    /// From one reading. `directories` holds what was found in budgeted directories, or why not.
     pub fn new(
         tiers: &[Tier],
         filesystems: &Filesystems,
         states: &[TierState],
-        directories: &BTreeMap<PathBuf, Result<u64, String>>,
+        directories: &Findings,
     ) -> Self {
         let mut rows: Vec<TierRow> = tiers
             .iter()
@@ -130,6 +215,7 @@ impl Report {
         Self {
             tiers: rows,
             unassigned,
+            listing: None,
         }
     }
 
@@ -163,11 +249,7 @@ fn is_member(filesystems: &Filesystems, tier: usize, mountpoint: &Path) -> bool 
         .any(|m| m.mountpoint == mountpoint)
 }
 
-fn tier_row(
-    tier: &Tier,
-    state: &TierState,
-    directories: &BTreeMap<PathBuf, Result<u64, String>>,
-) -> TierRow {
+fn tier_row(tier: &Tier, state: &TierState, directories: &Findings) -> TierRow {
     let (fill, reasons, level) = match state {
         TierState::Up(sum) => {
             let ratio = tidegauge_exporter::device::statfs::ratio(sum.used, sum.space.avail);
@@ -191,11 +273,30 @@ fn tier_row(
         .iter()
         .map(|budget| {
             let unknown = || Err("it was not measured".to_owned());
-            let used = directories
+            let found = directories
                 .get(&budget.path)
                 .cloned()
                 .unwrap_or_else(unknown);
-            let fill = used.map(|used| directory_fill(used, budget.budget.0));
+            let fill = found
+                .clone()
+                .map(|f| directory_fill(f.used, budget.budget.0));
+            let detail = found.ok().map(|found| {
+                let usage = found.tree.as_ref().map(|tree| &tree.total);
+                let older = usage.map_or(&[][..], |usage| &usage.older);
+                // With --directories an age is told where none was asked for.
+                let cold = [COLD];
+                let ages = if budget.ages.is_empty() {
+                    &cold[..]
+                } else {
+                    &budget.ages
+                };
+                Detail {
+                    source: found.source,
+                    apparent: usage.map(|usage| usage.apparent),
+                    files: usage.map(|usage| usage.files),
+                    older: ages.iter().copied().zip(older.iter().copied()).collect(),
+                }
+            });
             let level = fill
                 .as_ref()
                 .map_or(Level::Unknown, |f| level_of(f.ratio, tier.thresholds));
@@ -204,6 +305,7 @@ fn tier_row(
                 path,
                 budget: budget.budget.0,
                 fill,
+                detail,
                 level,
             }
         })

@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Color, Style};
 use tidegauge_model::tier::{Level, Thresholds};
-use tidegauge_model::units::Bytes;
+use tidegauge_model::units::{Bytes, format_duration};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::report::{DirectoryRow, FilesystemRow, Fill, Report, TierRow};
+use super::report::{BranchRow, DirectoryRow, FilesystemRow, Fill, Listing, Report, TierRow};
 use super::terminal::Look;
 
 /// Widths of the columns at the right end, and what is shown at all.
@@ -76,6 +76,9 @@ pub fn draw(report: &Report, look: Look) -> String {
         for row in &report.unassigned {
             pen.filesystem(&mut out, row, Thresholds::default(), true);
         }
+    }
+    if let Some(listing) = &report.listing {
+        pen.listing(&mut out, listing);
     }
     out
 }
@@ -150,6 +153,57 @@ impl Pen {
             Ok(fill) => self.row(out, &name, Style::new(), row.level, fill, thresholds),
             Err(reason) => self.failed(out, &name, Style::new(), row.level, reason),
         }
+        let older = row.detail.iter().flat_map(|detail| &detail.older);
+        let older: Vec<String> = older
+            .map(|(age, bytes)| format!("{} {}", format_duration(*age), Bytes(*bytes)))
+            .collect();
+        if !older.is_empty() {
+            let text = format!("    not changed for {}", older.join(", "));
+            self.line(out, Style::new().dimmed(), &text);
+        }
+    }
+
+    fn listing(&self, out: &mut String, listing: &Listing) {
+        type Size = fn(&BranchRow) -> u64;
+        let tables: [(&str, &[BranchRow], Size); 2] = [
+            ("biggest directories", &listing.biggest, |row| row.used),
+            (
+                "coldest directories, by what was not changed",
+                &listing.coldest,
+                |row| row.cold,
+            ),
+        ];
+        for (title, rows, size) in tables {
+            out.push('\n');
+            self.line(out, Style::new().bold(), title);
+            if rows.is_empty() {
+                self.line(out, Style::new(), "  none");
+            }
+            for row in rows {
+                self.branch(out, row, Bytes(size(row)));
+            }
+        }
+        for (path, reason) in &listing.failed {
+            self.line(out, style(Level::Unknown), &format!("  {path}: {reason}"));
+        }
+    }
+
+    /// ```text
+    ///   400 GB  12% not changed for 30d  hot  /data/hot/postgresql/16
+    /// ```
+    fn branch(&self, out: &mut String, row: &BranchRow, size: Bytes) {
+        let percent = cold_percent(row);
+        let age = format_duration(row.age);
+        let numbers = if self.look.width >= 70 {
+            format!("  {size:>8}  {percent:>4} not changed for {age:<4}  ")
+        } else {
+            format!("  {size:>8} {percent:>4} {age:<4} ")
+        };
+        let rest = self.look.width.saturating_sub(numbers.width());
+        let name = format!("{}  {}", row.tier, row.path);
+        out.push_str(&clean(&numbers, self.look));
+        out.push_str(&shorten(&clean(&name, self.look), rest, self.look));
+        out.push('\n');
     }
 
     fn failed(&self, out: &mut String, name: &str, plain: Style, level: Level, reason: &str) {
@@ -265,6 +319,18 @@ impl Pen {
             out.push_str(text);
         }
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share has no need of more than 53 bits"
+)]
+fn cold_percent(row: &BranchRow) -> String {
+    // Rounded down: all of it is cold only when all of it is.
+    format!(
+        "{:.0}%",
+        (row.cold as f64 / row.used.max(1) as f64 * 100.0).floor()
+    )
 }
 
 fn style(level: Level) -> Style {

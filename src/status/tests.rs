@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
-use super::report::{DirectoryRow, FilesystemRow, Fill, TierRow};
+use super::report::{BranchRow, Detail, DirectoryRow, FilesystemRow, Fill, TierRow};
 use super::table::draw;
 use super::*;
 use tidegauge_model::tier::{Level, Thresholds};
@@ -63,12 +63,22 @@ fn host() -> Report {
             path: "/var/lib/postgresql/wal".into(),
             budget: 50 * GB,
             fill: Ok(fill(12 * GB, 50 * GB)),
+            detail: Some(Detail {
+                source: "walk",
+                apparent: Some(13 * GB),
+                files: Some(70_000),
+                older: vec![
+                    (Duration::from_secs(7 * 86_400), 11 * GB),
+                    (Duration::from_secs(30 * 86_400), 3 * GB),
+                ],
+            }),
             level: Level::Ok,
         },
         DirectoryRow {
             path: "/var/lib/kafka/old".into(),
             budget: 9 * GB,
             fill: Err("it was not measured within 10s".into()),
+            detail: None,
             level: Level::Unknown,
         },
     ];
@@ -86,7 +96,49 @@ fn host() -> Report {
     Report {
         tiers: vec![hot, warm, cold],
         unassigned: vec![filesystem("/", Ok(fill(20 * GB, 100 * GB)), Level::Ok)],
+        listing: None,
     }
+}
+
+fn listed() -> Report {
+    let row = |path: &str, used, cold| BranchRow {
+        tier: "hot".into(),
+        path: path.into(),
+        used,
+        files: 12,
+        cold,
+        age: Duration::from_secs(30 * 86_400),
+    };
+    let mut report = host();
+    report.listing = Some(Listing {
+        biggest: vec![
+            row("/var/lib/postgresql/16", 700 * GB, 7 * GB),
+            row("/var/lib/kafka/topics-of-the-last-year", 500 * GB, 500 * GB),
+        ],
+        coldest: vec![row(
+            "/var/lib/kafka/topics-of-the-last-year",
+            500 * GB,
+            500 * GB,
+        )],
+        failed: vec![(
+            "/var/lib/docker".into(),
+            "cannot read /var/lib/docker/x: Permission denied (os error 13)".into(),
+        )],
+    });
+    report
+}
+
+#[test]
+fn directories_are_listed() {
+    for width in [40, 80] {
+        let look = Look {
+            width,
+            color: false,
+            unicode: true,
+        };
+        insta::assert_snapshot!(format!("directories_{width}"), draw(&listed(), look));
+    }
+    insta::assert_snapshot!("directories_json", json::render(&listed()));
 }
 
 #[test]
@@ -118,6 +170,7 @@ fn the_worst_tier_decides_the_exit_code() {
         Report {
             tiers,
             unassigned: vec![],
+            listing: None,
         }
         .exit_code()
     };
@@ -146,7 +199,10 @@ fn names_cannot_send_commands_to_the_terminal() {
 proptest! {
     #[test]
     fn no_line_is_wider_than_the_terminal(width in 30usize..200, unicode: bool, name in "(?s).{0,60}", reason in "(?s).{0,120}", used in 0u64..2_000_000_000_000_000) {
-        let mut report = host();
+        let mut report = listed();
+        if let Some(listing) = &mut report.listing {
+            listing.biggest[0].path.clone_from(&name);
+        }
         report.tiers[0].filesystems[0].mountpoint.clone_from(&name);
         report.tiers[0].filesystems[0].fill = Ok(fill(used, 2_000_000_000_000_000));
         report.tiers[1].filesystems[0].fill = Err(reason);

@@ -72,7 +72,7 @@ fn metrics() -> String {
     for collector in COLLECTORS {
         let when = match collector.schedule {
             Schedule::AtScrape => "read at each scrape",
-            Schedule::Interval => "read on a timer of its own",
+            Schedule::Interval | Schedule::OwnTimers => "read on a timer of its own",
         };
         let default = if collector.default_enabled {
             "on"
@@ -154,7 +154,11 @@ mod tests {
     fn rooms_depend_only_on_whom_they_may() {
         let allowed: &[(&str, &[&str])] = &[
             ("tidegauge-model", &[]),
-            ("tidegauge-exporter", &["tidegauge-model"]),
+            ("tidegauge-ioctl", &[]),
+            (
+                "tidegauge-exporter",
+                &["tidegauge-ioctl", "tidegauge-model"],
+            ),
             ("tidegauge", &["tidegauge-exporter", "tidegauge-model"]),
         ];
         let output = Command::new("cargo")

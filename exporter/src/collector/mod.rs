@@ -8,12 +8,13 @@ pub mod filesystem;
 pub mod pressure;
 pub mod tier;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegauge_model::metric::{Family, FamilySpec};
 use tidegauge_model::tier::Tier;
 
+use self::directory::Watchers;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::settings::{Setting, Settings};
@@ -53,10 +54,12 @@ pub enum Schedule {
     AtScrape,
     /// Expensive: on a timer of its own, whose length is the setting `interval`.
     Interval,
+    /// At the scrape it tells what threads of its own found, which read each `interval`.
+    OwnTimers,
 }
 
 /// Where the host's files are and what its tiers are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     /// `/proc`.
     pub procfs: PathBuf,
@@ -64,8 +67,19 @@ pub struct Context {
     pub sysfs: PathBuf,
     /// `/run/udev/data`.
     pub udev: PathBuf,
+    /// `/`, or where the host's root is mounted.
+    pub rootfs: PathBuf,
     /// The tiers, hottest first.
     pub tiers: Arc<[Tier]>,
+    /// The directories that are watched, of an earlier configuration too.
+    pub watchers: Arc<Watchers>,
+}
+
+impl Context {
+    /// Where the host's `path` is found from here.
+    pub fn rooted(&self, path: &Path) -> PathBuf {
+        crate::host::rooted(&self.rootfs, path)
+    }
 }
 
 /// Reads one subject.
@@ -103,7 +117,7 @@ mod tests {
             let timed = collector.settings.iter().any(|s| s.key == "interval");
             assert_eq!(
                 timed,
-                collector.schedule == Schedule::Interval,
+                collector.schedule != Schedule::AtScrape,
                 "{}",
                 collector.name
             );

@@ -7,6 +7,7 @@ pub mod mountinfo;
 pub mod pressure;
 pub mod probe;
 pub mod process;
+pub mod quota;
 pub mod statfs;
 pub mod tree;
 pub mod udev;

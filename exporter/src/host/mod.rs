@@ -5,6 +5,7 @@ pub mod pass;
 pub mod storage;
 pub mod tiers;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -19,4 +20,13 @@ impl ReadError {
     pub fn new(error: impl std::fmt::Display) -> Self {
         Self(error.to_string().into())
     }
+}
+
+/// Where the host's `path` is found when its root is at `rootfs`.
+pub fn rooted(rootfs: &Path, path: &Path) -> PathBuf {
+    if rootfs == Path::new("/") || path.starts_with(rootfs) {
+        return path.to_owned();
+    }
+    path.strip_prefix("/")
+        .map_or_else(|_| path.to_owned(), |relative| rootfs.join(relative))
 }

@@ -201,7 +201,7 @@ impl Storage {
                         let key = MountKey {
                             id: holder.id,
                             dev: holder.dev,
-                            path: self.rooted(path),
+                            path: super::rooted(&self.rootfs, path),
                         };
                         Some((index, key, holder.fstype.clone()))
                     }
@@ -248,7 +248,7 @@ impl Storage {
             key: MountKey {
                 id: mount.id,
                 dev: mount.dev,
-                path: self.rooted(&mount.mountpoint),
+                path: super::rooted(&self.rootfs, &mount.mountpoint),
             },
             mountpoint: mount.mountpoint.clone(),
             device: device.into_owned(),
@@ -268,15 +268,6 @@ impl Storage {
             return Cow::Owned(format!("/dev/{name}"));
         }
         displayable(mount.source.as_os_str())
-    }
-
-    /// Where the host's `path` is found from here.
-    fn rooted(&self, path: &Path) -> PathBuf {
-        if self.rootfs == Path::new("/") || path.starts_with(&self.rootfs) {
-            return path.to_owned();
-        }
-        path.strip_prefix("/")
-            .map_or_else(|_| path.to_owned(), |relative| self.rootfs.join(relative))
     }
 }
 

@@ -73,7 +73,7 @@ impl Sampler {
         let mut running = Vec::new();
         for (index, (spec, settings)) in chosen.iter().enumerate() {
             let interval = match spec.schedule {
-                Schedule::AtScrape => None,
+                Schedule::AtScrape | Schedule::OwnTimers => None,
                 Schedule::Interval => settings.duration("interval"),
             };
             let worker = Worker::start(Job {
@@ -160,7 +160,7 @@ impl Engine {
             .collect();
         let mut awaited = Vec::new();
         for &index in &asked {
-            if self.running[index].spec.schedule == Schedule::AtScrape {
+            if self.running[index].spec.schedule != Schedule::Interval {
                 self.running[index].worker.trigger(self.pass, &pass);
                 awaited.push(index);
             }
