@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_model::mount::displayable;
+use tidegauge_model::reading::Reading;
 use tidegauge_model::units::format_duration;
 
 use self::pace::Pace;
@@ -190,19 +191,21 @@ impl Collector for Directories {
         if self.budgeted.is_empty() {
             return Ok(Vec::new());
         }
-        let layout = pass.layout()?;
+        let filesystems = pass.filesystems()?;
+        let layout = &filesystems.layout;
         let mut known = Vec::new();
         for directory in &mut self.budgeted {
             // Below a mount point without its mount lies another filesystem's directory.
             let is_down = !layout.placement.tiers[directory.tier].down.is_empty();
-            let target = layout
-                .table
-                .holding(&directory.path)
-                .filter(|_| !is_down)
-                .map(|mount| Target {
-                    mount: (mount.id, mount.dev),
-                    alone: !directory.shared,
-                });
+            let holding = layout.table.holding(&directory.path);
+            // Its thread may hang in it, and what it found before is of no use while nothing answers.
+            let answers = holding.is_some_and(|mount| {
+                !matches!(filesystems.at(&mount.mountpoint), Some(Reading::Failed(_)))
+            });
+            let target = holding.filter(|_| !is_down).map(|mount| Target {
+                mount: (mount.id, mount.dev),
+                alone: !directory.shared,
+            });
             let watcher = match &directory.watcher {
                 Some(watcher) => watcher,
                 None => directory.watcher.insert(
@@ -211,7 +214,9 @@ impl Collector for Directories {
                         .map_err(|e| ReadError::new(format!("cannot start a thread: {e}")))?,
                 ),
             };
-            known.push((target.is_some(), watcher.ask(target)));
+            let found = watcher.ask(target);
+            let is_there = target.is_some() && answers;
+            known.push((is_there, if is_there { found } else { Known::default() }));
         }
         self.find_shared(&known);
         Ok(self.families(&known))
