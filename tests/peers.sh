@@ -7,6 +7,11 @@
 #   target/peers/node_exporter   sid's
 #   target/peers/alertmanager    sid's, with amtool
 #
+# With --walkers also what `cargo xtask bench walk` compares with:
+#
+#   target/peers/gdu             sid's
+#   target/peers/walkers         diskus, dust and pdu, compiled from crates.io
+#
 # Each has its programs under usr/bin. Prints their versions; quick when they are already there.
 # To take newer ones, remove target/peers.
 set -euo pipefail
@@ -22,6 +27,8 @@ peers=(
   "node_exporter sid      prometheus-node-exporter prometheus-node-exporter"
   "alertmanager  sid      prometheus-alertmanager  prometheus-alertmanager,amtool"
 )
+
+[[ ${1:-} != --walkers ]] || peers+=("gdu sid gdu gdu")
 
 fail() { echo "peers: $*" >&2; exit 1; }
 
@@ -90,7 +97,7 @@ WRAPPER
   chmod +x "$program"
 }
 
-version_of() { "$1" --version 2>&1 | awk 'NR == 1 {print $3}'; }
+version_of() { "$1" --version 2>&1 | awk 'NR == 1 {print NF < 3 ? $2 : $3}'; }
 
 for peer in "${peers[@]}"; do
   read -r folder suite packages programs <<<"$peer"
@@ -114,3 +121,13 @@ for peer in "${peers[@]}"; do
     printf '%-14s %s %s\n' "$folder" "$program" "$(version_of "$into/usr/bin/$program")"
   done
 done
+
+if [[ ${1:-} == --walkers ]]; then
+  for crate in diskus:diskus du-dust:dust parallel-disk-usage:pdu; do
+    program=$root/walkers/bin/${crate#*:}
+    [[ -x $program ]] || CARGO_TARGET_DIR=$root/walkers/build \
+      cargo install -q --locked --root "$root/walkers" "${crate%:*}"
+    printf '%-14s %s\n' walkers "$("$program" --version)"
+  done
+  rm -rf "$root/walkers/build"
+fi

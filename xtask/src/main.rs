@@ -14,7 +14,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   generate             docs/metrics.md, man pages and completions, from the program itself
   golden               the goldens anew, after a change that was meant
-  bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md";
+  bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
+  bench walk [--quick]     walks beside diskus, dust, pdu, gdu and du; writes docs/benchmarks.md";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +25,8 @@ fn main() -> Result<()> {
         ["golden"] => generate::goldens(),
         ["bench", "scrape"] => bench::scrape::run(false),
         ["bench", "scrape", "--quick"] => bench::scrape::run(true),
+        ["bench", "walk"] => bench::walk::run(false),
+        ["bench", "walk", "--quick"] => bench::walk::run(true),
         _ => bail!("{USAGE}"),
     }
 }

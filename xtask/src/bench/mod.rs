@@ -1,7 +1,9 @@
 //! Benchmarks: ours and a peer in turn, medians and ratios.
 
 mod client;
+mod document;
 mod mounts;
 mod process;
 pub mod scrape;
 mod table;
+pub mod walk;

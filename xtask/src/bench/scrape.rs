@@ -9,6 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tidegauge_rig::{Answer, FsKind, HangFs, LoopFs, Operations};
 
 use super::client::{Ask, Client};
+use super::document;
 use super::mounts::Mounts;
 use super::process::Exporter;
 use super::table::{Figure, Goal, Row, markdown};
@@ -60,9 +61,8 @@ pub fn run(quick: bool) -> Result<()> {
     let table = markdown(&bench.rows);
     println!("{table}");
     if !quick {
-        let text = document(&table)?;
-        fs::write(root.join("docs/benchmarks.md"), text)?;
-        println!("written: docs/benchmarks.md");
+        let text = section(&table)?;
+        document::replace(root, "Scrapes", &text)?;
     }
     Ok(())
 }
@@ -338,19 +338,16 @@ fn floor(mounts: &Mounts, count: usize) -> Result<f64> {
     Ok(cpu() - before)
 }
 
-fn document(table: &str) -> Result<String> {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let cores = std::thread::available_parallelism()?;
+fn section(table: &str) -> Result<String> {
     Ok(format!(
-        "# Benchmarks\n\n\
-         Written by `cargo xtask bench scrape` (needs root, `tests/peers.sh` and `cargo build --release` before it).\n\n\
-         Machine: {cores} cores, shared and noisy, Linux {}. The peer is Debian's node_exporter 1.11 with\n\
+        "By `cargo xtask bench scrape` (needs root, `tests/peers.sh` and `cargo build --release` before it).\n\n\
+         {}. The peer is Debian's node_exporter 1.11 with\n\
          `{}`,\n\
          on the ordinary host also `{}`. Ours runs with its defaults. Both run at the same time and are\n\
          scraped in turn; figures are medians, with the least and the greatest in parentheses. CPU is what the\n\
          kernel's scheduler counted for all threads. Only the ratios count: absolute times vary with the machine.\n\n\
          {table}",
-        kernel.trim(),
+        document::machine()?,
         PEER_FLAGS.join(" "),
         PEER_MORE.join(" "),
     ))

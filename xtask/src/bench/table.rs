@@ -21,7 +21,13 @@ impl Figure {
         })
     }
 
-    fn show(self) -> String {
+    /// This median as a share of the other's.
+    pub fn ratio(self, other: Self) -> f64 {
+        self.median / other.median
+    }
+
+    /// The median, and the least and the greatest.
+    pub fn show(self) -> String {
         let digits = |v: f64| {
             if v >= 100.0 {
                 0
@@ -76,7 +82,7 @@ pub fn markdown(rows: &[Row]) -> String {
     );
     for row in rows {
         let (peer, ratio) = match &row.peer {
-            Ok(peer) => (peer.show(), format!("{:.3}", row.ours.median / peer.median)),
+            Ok(peer) => (peer.show(), format!("{:.3}", row.ours.ratio(*peer))),
             Err(why) => (why.clone(), "–".to_owned()),
         };
         let goal = match row.goal {
