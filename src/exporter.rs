@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 use tidegauge_exporter::http::{HttpStats, ServerOptions, bind, serve};
+use tidegauge_exporter::rights::keep_only;
 use tidegauge_exporter::sampling::Sampler;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -66,6 +67,10 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         }
         // Signals that come while the first reading is taken must not be lost.
         let stop = stop_signal()?;
+        // After the ports below 1024 are open, before there is a second thread.
+        let kept =
+            keep_only(&host.rights(&chosen)).map_err(|error| Failure::failed(error.to_string()))?;
+        tracing::info!(kept = kept.join(","), "gave up all other capabilities");
         let stats = Arc::new(HttpStats::default());
         let families = Arc::clone(&stats);
         let extra = Box::new(move || families.families());

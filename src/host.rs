@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgMatches;
-use tidegauge_exporter::collector::directory::Watchers;
+use tidegauge_exporter::collector::directory::{self, Watchers};
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec, Context, filesystem};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
 use tidegauge_exporter::device::probe::{Timing, ask_kernel};
 use tidegauge_exporter::discover::{Discovery, discover};
 use tidegauge_exporter::host::storage::Storage;
+use tidegauge_exporter::rights::Right;
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::placement::Down;
 
@@ -120,6 +121,20 @@ impl Host {
             }
         }
         Ok(chosen)
+    }
+
+    /// What these collectors can use beyond the rights of an ordinary user.
+    pub fn rights(&self, chosen: &[(&'static CollectorSpec, Settings)]) -> Vec<Right> {
+        let has_budgets = self.context.tiers.iter().any(|t| !t.directories.is_empty());
+        let of_collectors = chosen
+            .iter()
+            .filter(|(spec, _)| spec.name != directory::SPEC.name || has_budgets)
+            .flat_map(|(spec, _)| spec.rights);
+        tidegauge_exporter::host::RIGHTS
+            .iter()
+            .chain(of_collectors)
+            .map(|(right, _)| *right)
+            .collect()
     }
 
     /// What reads the host's filesystems.

@@ -6,6 +6,7 @@ use tidegauge_model::reading::{Reading, Why};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::host::ReadError;
 use crate::host::pass::Pass;
+use crate::rights::Right;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "mountpoint", "device", "fstype"];
@@ -109,6 +110,10 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
+    rights: &[(
+        Right::ReadSearch,
+        "to ask filesystems that are mounted below directories closed to others",
+    )],
     families: &[
         &SIZE,
         &FREE,

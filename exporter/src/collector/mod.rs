@@ -17,6 +17,7 @@ use tidegauge_model::tier::Tier;
 use self::directory::Watchers;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
+use crate::rights::Need;
 use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
@@ -41,6 +42,8 @@ pub struct CollectorSpec {
     pub schedule: Schedule,
     /// What can be set, besides `enabled`.
     pub settings: &'static [Setting],
+    /// What it can use beyond the rights of an ordinary user; without it does less.
+    pub rights: &'static [Need],
     /// What it may produce.
     pub families: &'static [&'static FamilySpec],
     /// Makes one.

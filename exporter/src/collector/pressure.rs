@@ -27,6 +27,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[],
+    rights: &[],
     families: &[&WAITING, &STALLED],
     build,
 };

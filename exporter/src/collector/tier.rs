@@ -64,6 +64,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[],
+    rights: &[],
     families: &[
         &UP,
         &INFO,

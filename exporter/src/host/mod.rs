@@ -10,6 +10,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::rights::{Need, Right};
+
+/// What reading the host needs beyond the rights of an ordinary user.
+pub static RIGHTS: &[Need] = &[(
+    Right::Ptrace,
+    "to read the host's own mounts (/proc/1/mountinfo) where a unit has a mount namespace of its own",
+)];
+
 /// Why something could not be read; it names the thing, the reason and what to do.
 #[derive(Clone, Debug, Error)]
 #[error("{0}")]

@@ -22,6 +22,7 @@ use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::quota::Source;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
+use crate::rights::Right;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "path"];
@@ -107,6 +108,13 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             kind: SettingKind::Count { most: 64 },
             default: "2",
         },
+    ],
+    rights: &[
+        (Right::ReadSearch, "to walk what is closed to others"),
+        (
+            Right::SysAdmin,
+            "to read quotas of projects without a limit; kept only when a directory has a budget",
+        ),
     ],
     families: &[
         &APPARENT,

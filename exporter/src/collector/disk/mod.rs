@@ -190,6 +190,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "^(z?ram|fd|sr)\\d+$",
         },
     ],
+    rights: &[],
     families: &[
         &INFO,
         &COUNTERS[0].0,

@@ -1,0 +1,124 @@
+//! What the exporter may do beyond an ordinary user, and for what: each need is declared beside the code
+//! that has it, everything else is given up at the start.
+
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+};
+use thiserror::Error;
+
+/// A capability (capabilities(7)) that something here can use. Without it that part does less and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// `CAP_DAC_READ_SEARCH`.
+    ReadSearch,
+    /// `CAP_SYS_PTRACE`.
+    Ptrace,
+    /// `CAP_SYS_ADMIN`.
+    SysAdmin,
+}
+
+impl Right {
+    /// As the kernel and systemd name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadSearch => "CAP_DAC_READ_SEARCH",
+            Self::Ptrace => "CAP_SYS_PTRACE",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+        }
+    }
+
+    fn set(self) -> CapabilitySet {
+        match self {
+            Self::ReadSearch => CapabilitySet::DAC_READ_SEARCH,
+            Self::Ptrace => CapabilitySet::SYS_PTRACE,
+            Self::SysAdmin => CapabilitySet::SYS_ADMIN,
+        }
+    }
+}
+
+/// A right and what it is for, in a sentence.
+pub type Need = (Right, &'static str);
+
+/// Rights could not be given up.
+#[derive(Debug, Error)]
+#[error(
+    "cannot give up rights: {what}: {source}; a seccomp filter of the unit must allow prctl and capset"
+)]
+pub struct RightsError {
+    what: &'static str,
+    source: rustix::io::Errno,
+}
+
+/// Gives up, for good, every capability but those needed (of which only those stay that the process has),
+/// and the way to new ones by programs that are set-user-ID. Acts on the calling thread and those that it
+/// starts from then on, so it has to come before any other thread. Returns the names of what stays.
+pub fn keep_only(needed: &[Right]) -> Result<Vec<&'static str>, RightsError> {
+    let fail = |what| move |source| RightsError { what, source };
+    let held = capabilities(None).map_err(fail("capget"))?;
+    let mut kept = CapabilitySet::empty();
+    let mut names = Vec::new();
+    for right in needed {
+        if held.permitted.contains(right.set()) && !kept.contains(right.set()) {
+            kept |= right.set();
+            names.push(right.name());
+        }
+    }
+    if held.effective.contains(CapabilitySet::SETPCAP) {
+        for number in 0..u64::BITS {
+            let one = CapabilitySet::from_bits_retain(1 << number);
+            if kept.contains(one) {
+                continue;
+            }
+            match remove_capability_from_bounding_set(one) {
+                Ok(()) => {}
+                // One more than this kernel knows.
+                Err(rustix::io::Errno::INVAL) => break,
+                Err(error) => return Err(fail("PR_CAPBSET_DROP")(error)),
+            }
+        }
+    }
+    clear_ambient_capability_set().map_err(fail("PR_CAP_AMBIENT"))?;
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, sets).map_err(fail("capset"))?;
+    set_no_new_privs(true).map_err(fail("PR_SET_NO_NEW_PRIVS"))?;
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(key: &str) -> String {
+        let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn what_is_not_needed_is_gone_for_good() {
+        // Of this thread only, which ends with the test.
+        let kept = std::thread::spawn(|| {
+            let kept = keep_only(&[Right::ReadSearch, Right::ReadSearch]).unwrap();
+            let bits = if kept.is_empty() { 0u64 } else { 1 << 2 };
+            for set in ["CapEff:", "CapPrm:"] {
+                assert_eq!(status(set), format!("{bits:016x}"), "{set}");
+            }
+            for set in ["CapInh:", "CapAmb:"] {
+                assert_eq!(status(set), format!("{:016x}", 0), "{set}");
+            }
+            assert_eq!(status("NoNewPrivs:"), "1");
+            // Again is no error, though now there is nothing to give up.
+            assert_eq!(keep_only(&[Right::SysAdmin]).unwrap(), [""; 0]);
+            kept
+        })
+        .join()
+        .unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        assert!(kept == ["CAP_DAC_READ_SEARCH"] || !is_root, "{kept:?}");
+    }
+}
