@@ -7,14 +7,18 @@ use std::time::Instant;
 use clap::ArgMatches;
 use tidegauge_exporter::http::{HttpStats, ServerOptions, bind, serve};
 use tidegauge_exporter::rights::keep_only;
-use tidegauge_exporter::sampling::Sampler;
-use tokio::signal::unix::{SignalKind, signal};
+use tidegauge_exporter::sampling::live::Live;
+use tidegauge_exporter::sampling::{Extra, Sampler};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::reload::{Outcome, Reloader, Reply};
 use crate::{logging, systemd};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
@@ -30,20 +34,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             tracing::info!(version = VERSION, config = "none, tiers discovered", state_dir = %host.state_dir.display(), "tidegauge starts")
         }
     }
-    for tier in host.context.tiers.iter() {
-        let paths: Vec<_> = tier.paths.iter().map(|p| p.to_string_lossy()).collect();
-        tracing::info!(
-            tier = tier.name,
-            paths = paths.join(","),
-            discovered = host.is_discovered(),
-            "tier"
-        );
-    }
-    if host.context.tiers.is_empty() {
-        tracing::warn!(
-            "no tiers: no mounted filesystem stores data as far as can be seen; `tidegauge discover` says why each was left out"
-        );
-    }
+    host.tell_tiers();
     let storage = host.storage(matches)?;
     host.conflicts(&storage)?;
 
@@ -67,15 +58,33 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         }
         // Signals that come while the first reading is taken must not be lost.
         let stop = stop_signal()?;
+        let hang_ups = signal(SignalKind::hangup())
+            .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
         // After the ports below 1024 are open, before there is a second thread.
-        let kept =
-            keep_only(&host.rights(&chosen)).map_err(|error| Failure::failed(error.to_string()))?;
+        let rights = host.rights(&chosen);
+        let kept = keep_only(&rights).map_err(|error| Failure::failed(error.to_string()))?;
         tracing::info!(kept = kept.join(","), "gave up all other capabilities");
         let stats = Arc::new(HttpStats::default());
-        let families = Arc::clone(&stats);
-        let extra = Box::new(move || families.families());
-        let sampler = Sampler::start(&host.context, Arc::new(storage), &chosen, VERSION, extra)
+        let outcome = Arc::new(Outcome::taken_now());
+        let extra: Extra = {
+            let (stats, outcome) = (Arc::clone(&stats), Arc::clone(&outcome));
+            Arc::new(move || [stats.families(), outcome.families()].concat())
+        };
+        let storage = Arc::new(storage);
+        let sampler = Sampler::start(&host.context, storage, &chosen, VERSION, Arc::clone(&extra))
             .map_err(|error| Failure::failed(error.to_string()))?;
+        let live = Arc::new(Live::new(sampler));
+        let reloader = Reloader {
+            matches: Arc::new(matches.clone()),
+            host,
+            live: Arc::clone(&live),
+            extra,
+            outcome,
+            rights,
+        };
+        let (reload, requests) = mpsc::channel(1);
+        tokio::spawn(reloader.serve(requests));
+        tokio::spawn(hang_up(hang_ups, reload.clone()));
         let options = ServerOptions {
             telemetry_path: matches
                 .get_one::<String>("web.telemetry-path")
@@ -88,16 +97,25 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             version: VERSION,
             ..ServerOptions::default()
         };
-        tokio::spawn(systemd::attend(Arc::clone(&sampler), began));
+        tokio::spawn(systemd::attend(Arc::clone(&live), began));
         let stop = async {
             let name = stop.await;
             tracing::info!(signal = name, "stopping");
             systemd::stopping();
         };
-        serve(listeners, sampler, stats, options, stop).await;
+        serve(listeners, live, stats, options, stop).await;
         Ok::<_, Failure>(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each SIGHUP asks for the configuration to be read again; those that come meanwhile ask once more.
+async fn hang_up(mut signals: Signal, reload: mpsc::Sender<Reply>) {
+    while signals.recv().await.is_some() {
+        if reload.send(None).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Resolves with the signal's name.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgMatches;
-use tidegauge_exporter::collector::directory::{self, Watchers};
-use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec, Context, filesystem};
+use tidegauge_exporter::collector::{
+    COLLECTORS, CollectorSpec, Context, Memory, directory, filesystem,
+};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
 use tidegauge_exporter::device::probe::{Timing, ask_kernel};
@@ -64,7 +65,7 @@ impl Host {
                 udev: path("path.udev.data"),
                 rootfs: path("path.rootfs"),
                 tiers: config.tiers.clone().unwrap_or_default().into(),
-                watchers: Arc::new(Watchers::with_pressure(&path("path.procfs"))),
+                memory: Memory::new(&path("path.procfs")),
             },
             state_dir: matches
                 .get_one::<PathBuf>("state-dir")
@@ -78,6 +79,24 @@ impl Host {
             host.context.tiers = host.discover(matches)?.tiers.into();
         }
         Ok(host)
+    }
+
+    /// Logs the tiers.
+    pub fn tell_tiers(&self) {
+        for tier in self.context.tiers.iter() {
+            let paths: Vec<_> = tier.paths.iter().map(|p| p.to_string_lossy()).collect();
+            tracing::info!(
+                tier = tier.name,
+                paths = paths.join(","),
+                discovered = self.is_discovered(),
+                "tier"
+            );
+        }
+        if self.context.tiers.is_empty() {
+            tracing::warn!(
+                "no tiers: no mounted filesystem stores data as far as can be seen; `tidegauge discover` says why each was left out"
+            );
+        }
     }
 
     /// Whether the tiers were found rather than declared.

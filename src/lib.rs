@@ -9,6 +9,7 @@ mod exporter;
 mod failure;
 mod host;
 mod logging;
+pub mod reload;
 mod status;
 mod systemd;
 

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tidegauge_exporter::http::{Scrape, Wanted};
-use tidegauge_exporter::sampling::Sampler;
+use tidegauge_exporter::sampling::live::Live;
 
 /// Says ready after the first full reading, then, where the unit has a watchdog, that the sampler
 /// answers. One that no longer answers lets the watchdog bark.
-pub async fn attend(sampler: Arc<Sampler>, began: Instant) {
+pub async fn attend(sampler: Arc<Live>, began: Instant) {
     // Answered after the first reading, since readings are taken one after the other.
     if sampler.snapshot(Wanted::only(&[])).await.is_err() {
         return;
     }
     tracing::info!(after = ?began.elapsed(), "ready");
-    notify(&[NotifyState::Ready]);
+    ready();
     let Some(period) = sd_notify::watchdog_enabled() else {
         return;
     };
@@ -29,6 +29,20 @@ pub async fn attend(sampler: Arc<Sampler>, began: Instant) {
             notify(&[NotifyState::Watchdog]);
         }
     }
+}
+
+/// Says that the configuration is being read again (for `Type=notify-reload`), until [`ready`].
+pub fn reloading() {
+    let mut state = vec![NotifyState::Reloading];
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        state.push(now);
+    }
+    notify(&state);
+}
+
+/// Says that the service does its work (again).
+pub fn ready() {
+    notify(&[NotifyState::Ready]);
 }
 
 /// Says that the service is about to end.

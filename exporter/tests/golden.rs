@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_exporter::collector::directory::Watchers;
-use tidegauge_exporter::collector::{COLLECTORS, Context};
+use tidegauge_exporter::collector::{COLLECTORS, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
@@ -121,7 +120,7 @@ fn expose(format: Format) -> String {
         udev: fixture("udev"),
         rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
-        watchers: Arc::new(Watchers::with_pressure(&fixture("proc"))),
+        memory: Memory::new(&fixture("proc")),
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
@@ -147,7 +146,7 @@ fn expose(format: Format) -> String {
         Arc::new(storage),
         &chosen,
         "0.0.0",
-        Box::new(Vec::new),
+        Arc::new(Vec::new),
     )
     .unwrap();
     // The first walk is on a timer of its own.

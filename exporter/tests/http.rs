@@ -67,11 +67,11 @@ impl Scrape for Fake {
         self.ready.load(Ordering::SeqCst)
     }
 
-    fn collectors(&self) -> &[CollectorInfo] {
-        &[CollectorInfo {
+    fn collectors(&self) -> Arc<[CollectorInfo]> {
+        Arc::from([CollectorInfo {
             name: "big",
             help: "much",
-        }]
+        }])
     }
 }
 

@@ -106,6 +106,7 @@ fn metrics() -> String {
     out.push_str("\n## The exporter itself\n\nIn every answer, whatever `collect[]` asks for.\n");
     families(&mut out, self_metrics::FAMILIES);
     families(&mut out, stats::FAMILIES);
+    families(&mut out, tidegauge::reload::FAMILIES);
     out
 }
 

@@ -15,6 +15,7 @@ use tidegauge_model::metric::{Family, FamilySpec};
 use tidegauge_model::tier::Tier;
 
 use self::directory::Watchers;
+use self::disk::Histories;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::rights::Need;
@@ -74,8 +75,27 @@ pub struct Context {
     pub rootfs: PathBuf,
     /// The tiers, hottest first.
     pub tiers: Arc<[Tier]>,
-    /// The directories that are watched, of an earlier configuration too.
+    /// What collectors keep over a change of the configuration.
+    pub memory: Memory,
+}
+
+/// What must not be lost, or done twice, when the configuration is read again.
+#[derive(Clone)]
+pub struct Memory {
+    /// The directories that are watched.
     pub watchers: Arc<Watchers>,
+    /// Counters of disks, extended over wraps.
+    pub disks: Arc<Histories>,
+}
+
+impl Memory {
+    /// Nothing yet.
+    pub fn new(procfs: &Path) -> Self {
+        Self {
+            watchers: Arc::new(Watchers::with_pressure(procfs)),
+            disks: Arc::default(),
+        }
+    }
 }
 
 impl Context {

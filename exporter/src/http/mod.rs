@@ -62,7 +62,7 @@ pub trait Scrape: Send + Sync + 'static {
     fn ready(&self) -> bool;
 
     /// The collectors that run.
-    fn collectors(&self) -> &[CollectorInfo];
+    fn collectors(&self) -> Arc<[CollectorInfo]>;
 }
 
 /// How the server behaves.

@@ -78,7 +78,7 @@ impl Routes {
     async fn metrics<B>(&self, request: &Request<B>) -> Response<Body> {
         let wanted = match query::wanted(
             request.uri().query().unwrap_or(""),
-            self.scrape.collectors(),
+            &self.scrape.collectors(),
         ) {
             Ok(wanted) => wanted,
             Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
@@ -135,7 +135,7 @@ impl Routes {
         let page = landing::page(
             options.version,
             &options.telemetry_path,
-            self.scrape.collectors(),
+            &self.scrape.collectors(),
         );
         let mut response = Response::new(Body::full(page));
         let headers = response.headers_mut();

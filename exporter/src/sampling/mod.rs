@@ -1,5 +1,6 @@
 //! Takes readings: who reads when, how long a scrape waits, what it gets.
 
+pub mod live;
 pub mod self_metrics;
 mod worker;
 
@@ -32,7 +33,7 @@ const SCRAPE_LIMIT: Duration = Duration::from_secs(2);
 pub struct StartError(#[from] std::io::Error);
 
 /// Families from elsewhere that every snapshot carries.
-pub type Extra = Box<dyn Fn() -> Vec<Family> + Send>;
+pub type Extra = Arc<dyn Fn() -> Vec<Family> + Send + Sync>;
 
 struct Request {
     wanted: Wanted,
@@ -43,7 +44,7 @@ struct Request {
 pub struct Sampler {
     requests: Mutex<Sender<Request>>,
     ready: Arc<AtomicBool>,
-    collectors: Vec<CollectorInfo>,
+    collectors: Arc<[CollectorInfo]>,
 }
 
 struct Running {
@@ -133,8 +134,8 @@ impl Scrape for Sampler {
         self.ready.load(Ordering::Acquire)
     }
 
-    fn collectors(&self) -> &[CollectorInfo] {
-        &self.collectors
+    fn collectors(&self) -> Arc<[CollectorInfo]> {
+        Arc::clone(&self.collectors)
     }
 }
 

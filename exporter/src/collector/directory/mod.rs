@@ -190,7 +190,7 @@ fn build(context: &Context, settings: &Settings) -> Box<dyn Collector> {
     }
     Box::new(Directories {
         budgeted,
-        watchers: Arc::clone(&context.watchers),
+        watchers: Arc::clone(&context.memory.watchers),
     })
 }
 

@@ -9,7 +9,7 @@ use tidegauge_model::metric::Labels;
 use tidegauge_model::mount::DeviceNumber;
 use tidegauge_model::tier::Tier;
 
-use super::monotone::Monotone;
+use super::histories::Histories;
 use crate::device::block::{BlockDevice, BlockSource};
 use crate::device::diskstats::{Counters, DiskStats};
 use crate::host::storage::MountLayout;
@@ -24,7 +24,6 @@ pub struct Known {
     dev: DeviceNumber,
     device: BlockDevice,
     tier: Option<usize>,
-    counters: Monotone,
     refreshed: Instant,
     seen: u64,
     /// `tier`, `device`.
@@ -37,6 +36,7 @@ pub struct Known {
 pub struct Devices {
     source: BlockSource,
     tiers: Arc<[Tier]>,
+    histories: Arc<Histories>,
     known: FxHashMap<String, Known>,
     /// The layout by which the tiers were worked out.
     layout: Option<Arc<MountLayout>>,
@@ -45,10 +45,11 @@ pub struct Devices {
 
 impl Devices {
     /// None known yet.
-    pub fn new(source: BlockSource, tiers: Arc<[Tier]>) -> Self {
+    pub fn new(source: BlockSource, tiers: Arc<[Tier]>, histories: Arc<Histories>) -> Self {
         Self {
             source,
             tiers,
+            histories,
             known: FxHashMap::default(),
             layout: None,
             pass: 0,
@@ -78,16 +79,16 @@ impl Devices {
         changed |= self.known.len() < before;
         changed |= self.refresh(now);
         if changed {
+            self.histories.keep(|name| self.known.contains_key(name));
             self.assign_tiers(layout);
             self.layout = Some(Arc::clone(layout));
         }
     }
 
     /// The disk of this name and its counters to show.
-    pub fn follow(&mut self, name: &str, raw: &Counters) -> Option<(&Known, Counters)> {
-        let known = self.known.get_mut(name)?;
-        let counters = known.counters.follow(raw);
-        Some((known, counters))
+    pub fn follow(&self, name: &str, raw: &Counters) -> Option<(&Known, Counters)> {
+        let known = self.known.get(name)?;
+        Some((known, self.histories.follow(name, known.dev, raw)))
     }
 
     fn meet(&self, disk: &DiskStats<'_>, now: Instant) -> Known {
@@ -96,7 +97,6 @@ impl Devices {
         Known {
             dev: disk.dev,
             tier: None,
-            counters: Monotone::start(&disk.counters),
             refreshed: now,
             seen: self.pass,
             info_labels: labels.clone(),

@@ -1,13 +1,16 @@
 //! What every disk, partition and mapped device has done, and who it is.
 
 mod devices;
+mod histories;
 mod monotone;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
 use self::devices::Devices;
+pub use self::histories::Histories;
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::block::BlockSource;
 use crate::device::diskstats::{self, Counters, DiskStats};
@@ -227,7 +230,11 @@ fn build(context: &Context, settings: &Settings) -> Box<dyn Collector> {
     };
     Box::new(Disk {
         file: KernelFile::new(context.procfs.join("diskstats")),
-        devices: Devices::new(source, context.tiers.clone()),
+        devices: Devices::new(
+            source,
+            context.tiers.clone(),
+            Arc::clone(&context.memory.disks),
+        ),
         settings: settings.clone(),
     })
 }
