@@ -47,6 +47,23 @@ impl LoopFs {
     /// # Panics
     /// When a step fails, with what the failing program said.
     pub fn new(kind: FsKind, size_mib: u64) -> Self {
+        Self::with(kind, size_mib, &[], "")
+    }
+
+    /// Makes and mounts one that keeps quotas of projects, which the kernel must have.
+    ///
+    /// # Panics
+    /// As [`Self::new`], and for btrfs.
+    pub fn with_project_quota(kind: FsKind, size_mib: u64) -> Self {
+        let features: &[&str] = match kind {
+            FsKind::Ext4 => &["-O", "quota,project", "-E", "quotatype=prjquota"],
+            FsKind::Xfs => &[],
+            FsKind::Btrfs => panic!("btrfs has no projects"),
+        };
+        Self::with(kind, size_mib, features, "prjquota")
+    }
+
+    fn with(kind: FsKind, size_mib: u64, features: &[&str], options: &str) -> Self {
         let scratch = Scratch::new(kind.name());
         let image = scratch.path().join("image");
         File::create(&image)
@@ -54,7 +71,7 @@ impl LoopFs {
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", image.display()));
         let device = LoopDevice::attach(&image);
         // -q and -f mean other things to each of them.
-        let (mkfs, options): (_, &[&str]) = match kind {
+        let (mkfs, quiet): (_, &[&str]) = match kind {
             // Nothing is left to be written later: numbers stay still while a test looks at them.
             FsKind::Ext4 => (
                 "mkfs.ext4",
@@ -63,9 +80,17 @@ impl LoopFs {
             FsKind::Xfs => ("mkfs.xfs", &["-q"]),
             FsKind::Btrfs => ("mkfs.btrfs", &["-q"]),
         };
-        run(Command::new(mkfs).args(options).arg(&device.path));
+        run(Command::new(mkfs)
+            .args(quiet)
+            .args(features)
+            .arg(&device.path));
         let source = device.path.to_str().expect("a device's name is ASCII");
-        let mount = Mount::new(&["-t", kind.name(), source], &scratch.path().join("mnt"));
+        let mut arguments = vec!["-t", kind.name()];
+        if !options.is_empty() {
+            arguments.extend(["-o", options]);
+        }
+        arguments.push(source);
+        let mount = Mount::new(&arguments, &scratch.path().join("mnt"));
         Self {
             mount,
             device,

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Boots Debian's kernel under software emulation on a read-only view of this machine's root, runs the
+# tests of tests/vm/guest in it as root, and powers off: for what the kernel of a build machine may lack
+# (project quotas). About a minute. usage: tests/vm/boot.sh [FILTER]
+#
+# Needs root (modules are linked to /lib/modules while it runs), qemu-system-x86, kmod, busybox-static,
+# python3 with pip, and the release build. What it downloads stays in target/vm.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+root=$PWD
+vm=$root/target/vm
+mkdir -p "$vm" "$root/target/rig"
+
+fail() { echo "vm: $*" >&2; exit 1; }
+
+if [[ ! -e $vm/vng/.complete ]]; then
+  rm -rf "$vm/vng"
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore \
+    --target "$vm/vng" virtme-ng==1.42
+  touch "$vm/vng/.complete"
+fi
+
+if [[ ! -e $vm/kernel/.complete ]]; then
+  package=$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
+  [[ -n $package ]] || fail "apt knows no linux-image-amd64; run apt-get update"
+  rm -rf "$vm/kernel" "$vm"/*.deb
+  (cd "$vm" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package")
+  dpkg-deb -x "$vm"/*.deb "$vm/kernel"
+  rm "$vm"/*.deb
+  depmod -b "$vm/kernel" "${package#linux-image-}"
+  touch "$vm/kernel/.complete"
+fi
+image=$(echo "$vm"/kernel/boot/vmlinuz-*)
+version=${image##*/vmlinuz-}
+
+tests=$(cargo test --locked --no-run --test vm_guest --message-format=json 2>"$vm/build.log" |
+  jq -r 'select(.target.name == "vm_guest" and .executable) | .executable') ||
+  fail "$(tail -n 40 "$vm/build.log")"
+[[ -x $tests ]] || fail "the tests were not built"
+
+# The guest sees this machine's /lib/modules. A link that is there already is of another run.
+modules=/lib/modules/$version
+if [[ ! -e $modules ]]; then
+  mkdir -p /lib/modules
+  ln -s "$vm/kernel/lib/modules/$version" "$modules"
+  trap 'rm -f "$modules"; rmdir --ignore-fail-on-non-empty /lib/modules' EXIT
+fi
+
+# The exit code comes by the output, whatever virtme makes of it.
+PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 400 \
+  vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root -- \
+  "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "${1:-}" |
+  tee "$vm/guest.log"
+grep -q '^guest: all passed' "$vm/guest.log" || fail "the tests in the guest did not pass"
