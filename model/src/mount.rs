@@ -173,11 +173,13 @@ impl MountTable {
                 })?);
             }
         }
-        let visible = visible(&mounts);
-        let by_path = visible
+        let mut visible = visible(&mounts);
+        let by_path: FxHashMap<PathBuf, usize> = visible
             .iter()
             .map(|&i| (mounts[i].mountpoint.clone(), i))
             .collect();
+        // The kernel gives an id once; in a text that has one twice the last line counts.
+        visible.retain(|&i| by_path.get(&mounts[i].mountpoint) == Some(&i));
         Ok(Self {
             mounts,
             visible,
@@ -468,6 +470,17 @@ mod tests {
             class("1 0 0:30 / / rw - cgroup2 cgroup rw"),
             FsClass::Pseudo
         );
+    }
+
+    #[test]
+    fn an_id_that_is_there_twice_is_one_mount() {
+        let table = table(&[
+            "27 1 259:2 / / rw - ext4 /dev/root rw",
+            "27 1 259:2 / / rw - ext4 /dev/root ro",
+        ]);
+        let visible: Vec<_> = table.visible().map(|m| m.super_options.as_str()).collect();
+        assert_eq!(visible, ["ro"]);
+        assert_eq!(table.at(Path::new("/")).unwrap().super_options, "ro");
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod fuzz;
 mod generate;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   generate             docs/metrics.md, man pages and completions, from the program itself
+  fuzz [TARGET…] [--seconds N]   every parser of outside bytes on inputs that libFuzzer makes up
   golden               the goldens anew, after a change that was meant
   bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
   bench walk [--quick]     walks beside diskus, dust, pdu, gdu and du; writes docs/benchmarks.md";
@@ -21,6 +23,7 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["generate"] => generate::all(),
         ["golden"] => generate::goldens(),
         ["bench", "scrape"] => bench::scrape::run(false),

@@ -4,8 +4,8 @@ mod bind;
 mod body;
 mod connection;
 mod landing;
-mod negotiate;
-mod query;
+pub mod negotiate;
+pub mod query;
 mod route;
 pub mod stats;
 

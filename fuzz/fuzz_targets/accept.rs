@@ -1,0 +1,23 @@
+//! The Accept and Accept-Encoding headers of strangers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tidegauge_exporter::http::negotiate::{Encoding, encoding, format};
+use tidegauge_model::exposition::Format;
+
+fuzz_target!(|header: &str| {
+    let lower = header.to_ascii_lowercase();
+    // Nobody gets what was not asked for.
+    if format(header) == Format::OpenMetrics100 {
+        assert!(lower.contains("application/openmetrics-text"), "{header}");
+    }
+    let named = |name: &str| lower.contains(name) || lower.contains('*');
+    match encoding(header) {
+        Encoding::Identity => {}
+        Encoding::Gzip => assert!(named("gzip"), "{header}"),
+        Encoding::Zstd => assert!(named("zstd"), "{header}"),
+    }
+    // A header that refuses everything adds nothing.
+    let refused = format!("{header}, gzip;q=0, zstd;q=0, *;q=0");
+    let _ = (encoding(&refused), format(&refused));
+});

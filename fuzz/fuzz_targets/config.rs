@@ -1,0 +1,21 @@
+//! `tidegauge.yml`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tidegauge::config::Config;
+
+fuzz_target!(|text: &str| {
+    match Config::parse(text) {
+        Ok(config) => {
+            for tier in config.tiers.iter().flatten() {
+                assert!(!tier.name.is_empty());
+                assert!(tier.paths.iter().all(|path| path.is_absolute()));
+                assert!(tier.directories.iter().all(|d| d.budget.0 > 0));
+            }
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty(), "a refusal has a reason");
+            assert!(problems.is_sorted_by_key(|p| (p.line, p.column)));
+        }
+    }
+});
