@@ -5,5 +5,6 @@ pub mod device;
 pub mod discover;
 pub mod host;
 pub mod http;
+pub mod problem;
 pub mod sampling;
 pub mod settings;

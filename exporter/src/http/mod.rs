@@ -5,8 +5,10 @@ mod body;
 mod connection;
 mod landing;
 mod negotiate;
+mod peer;
 mod query;
 mod route;
+pub mod secure;
 pub mod stats;
 
 use std::sync::Arc;
@@ -18,7 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 pub use self::bind::{BindError, bind};
+pub use self::peer::Peer;
 use self::route::Routes;
+use self::secure::Security;
 pub use self::stats::HttpStats;
 
 /// Which collectors an answer shows: all of them, or those named.
@@ -74,7 +78,8 @@ pub struct ServerOptions {
     pub max_requests: usize,
     /// Shown on the landing page.
     pub version: &'static str,
-    /// A connection that sends no whole request for this long is closed, an idle one too.
+    /// A connection that sends no whole request for this long is closed, an idle one too. So long may a
+    /// TLS handshake take.
     pub header_timeout: Duration,
     /// A client that takes nothing of its answer for this long is dropped.
     pub write_timeout: Duration,
@@ -84,6 +89,8 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// At the end, answers under way have this long.
     pub grace: Duration,
+    /// TLS, passwords and limits of a web configuration; `None`: plain HTTP for everybody.
+    pub security: Option<Arc<Security>>,
 }
 
 impl Default for ServerOptions {
@@ -97,6 +104,7 @@ impl Default for ServerOptions {
             max_header_bytes: 16 << 10,
             max_connections: 512,
             grace: Duration::from_secs(5),
+            security: None,
         }
     }
 }

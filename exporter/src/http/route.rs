@@ -7,8 +7,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::{Body, Metrics};
+use super::secure::Refusal;
 use super::stats::HttpStats;
-use super::{Scrape, ServerOptions, landing, negotiate, query};
+use super::{Peer, Scrape, ServerOptions, landing, negotiate, query};
 
 /// What the routes work with.
 pub struct Routes {
@@ -22,8 +23,23 @@ pub struct Routes {
 
 impl Routes {
     /// Answers a request; its body, if any, is not read.
-    pub async fn answer<B: hyper::body::Body>(&self, request: Request<B>) -> Response<Body> {
-        let mut response = self.dispatch(&request).await;
+    pub async fn answer<B: hyper::body::Body>(
+        &self,
+        request: Request<B>,
+        mut peer: Peer,
+    ) -> Response<Body> {
+        let secured = self.options.security.as_ref().map(|s| (s, s.current()));
+        let admitted = match &secured {
+            None => Ok(false),
+            Some((security, active)) => security.admit(active, request.headers()).await,
+        };
+        let mut response = match admitted {
+            Ok(by_password) => {
+                peer.authenticated |= by_password;
+                self.dispatch(&request).await
+            }
+            Err(refusal) => refused(refusal),
+        };
         if !request.body().is_end_stream() {
             // What follows on this connection would be the body that nobody reads.
             response
@@ -35,10 +51,15 @@ impl Routes {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        for (name, value) in secured.iter().flat_map(|(_, active)| &active.headers) {
+            headers.insert(name, value.clone());
+        }
         if request.method() == Method::HEAD {
             *response.body_mut() = Body::Full(None);
         }
-        self.stats.answered(response.status().as_u16());
+        let code = response.status().as_u16();
+        self.stats.answered(code);
+        tracing::debug!(client = %peer.address, authenticated = peer.authenticated, path = request.uri().path(), code, "answered");
         response
     }
 
@@ -149,6 +170,36 @@ impl Routes {
         );
         response
     }
+}
+
+fn refused(refusal: Refusal) -> Response<Body> {
+    let (status, body, name, value) = match refusal {
+        Refusal::Unauthorized => (
+            StatusCode::UNAUTHORIZED,
+            "a user and a password are needed\n",
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic"),
+        ),
+        Refusal::TooMany(wait) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests\n",
+            header::RETRY_AFTER,
+            // Whole seconds, and not before there is a token.
+            HeaderValue::from(
+                wait.as_secs()
+                    .saturating_add(u64::from(wait.subsec_nanos() > 0)),
+            ),
+        ),
+        Refusal::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many passwords are being compared\n",
+            header::RETRY_AFTER,
+            HeaderValue::from_static("1"),
+        ),
+    };
+    let mut response = text(status, body);
+    response.headers_mut().insert(name, value);
+    response
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
