@@ -47,6 +47,11 @@ pub fn command() -> Command {
                     .arg(files(true)),
             )
             .subcommand(
+                Command::new("web-config")
+                    .about("Files for --web.config.file, and the certificates and keys that they name")
+                    .arg(files(true)),
+            )
+            .subcommand(
                 Command::new("metrics")
                     .about("Metrics in the text format 0.0.4 or OpenMetrics 1.0; standard input without a file")
                     .after_help("Exits 0 when nothing is found, 1 when something is, 2 when a file cannot be read.")
@@ -146,6 +151,12 @@ fn exporter_args() -> Vec<Arg> {
         option("web.telemetry-path", "PATH", "Where the metrics are")
             .default_value("/metrics")
             .value_parser(ValueParser::new(telemetry_path)),
+        option(
+            "web.config.file",
+            "FILE",
+            "TLS, passwords and limits, as other Prometheus exporters have them",
+        )
+        .value_parser(value_parser!(PathBuf)),
         option(
             "web.max-requests",
             "N",

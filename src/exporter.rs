@@ -1,10 +1,12 @@
 //! `tidegauge run` and `tidegauge exporter`: serves the host's metrics until it is told to stop.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
+use tidegauge_exporter::http::secure::Security;
 use tidegauge_exporter::http::{HttpStats, ServerOptions, bind, serve};
 use tidegauge_exporter::sampling::Sampler;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +47,11 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     }
     let storage = host.storage(matches)?;
     host.conflicts(&storage)?;
+    let stats = Arc::new(HttpStats::default());
+    let security = matches
+        .get_one::<PathBuf>("web.config.file")
+        .map(|file| secured(file, &stats))
+        .transpose()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,7 +73,6 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         }
         // Signals that come while the first reading is taken must not be lost.
         let stop = stop_signal()?;
-        let stats = Arc::new(HttpStats::default());
         let families = Arc::clone(&stats);
         let extra = Box::new(move || families.families());
         let sampler = Sampler::start(&host.context, Arc::new(storage), &chosen, VERSION, extra)
@@ -81,6 +87,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
                 .copied()
                 .unwrap_or(40) as usize,
             version: VERSION,
+            security,
             ..ServerOptions::default()
         };
         tokio::spawn(systemd::attend(Arc::clone(&sampler), began));
@@ -92,7 +99,21 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         serve(listeners, sampler, stats, options, stop).await;
         Ok::<_, Failure>(())
     })?;
+    // A password that is being compared would hold up the end for as long as that takes.
+    runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
+}
+
+fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure> {
+    let security = Security::open(file, Arc::clone(stats))
+        .map_err(|problems| Failure::wrong(file, problems))?;
+    tracing::info!(
+        file = %file.display(),
+        tls = security.speaks_tls(),
+        passwords = security.asks_passwords(),
+        "web configuration"
+    );
+    Ok(Arc::new(security))
 }
 
 /// Resolves with the signal's name.
