@@ -13,7 +13,7 @@ use super::names::{CIPHER_SUITES, CURVES, VERSIONS, Version};
 use super::node::{Node, Value};
 use super::password::{Hash, HashError};
 use super::san;
-use super::section::{Findings, Section, showable};
+use super::section::{Findings, Section, quoted, showable};
 
 /// A web configuration. Without any section it asks for nothing.
 #[derive(Debug, Default)]
@@ -474,11 +474,11 @@ fn users(node: &Node, findings: &mut Findings) -> BTreeMap<String, Hash> {
         );
     }
     for (key, node) in entries {
-        let user = showable(&key.text);
+        let user = quoted(&key.text).map_or("this user".to_owned(), |name| format!("user {name}"));
         if key.text.contains(':') {
             findings.wrong(
                 node,
-                format!("the user's name ({user}) has a colon, with which nobody can log in"),
+                "a user's name with a colon cannot log in",
                 "choose another name",
             );
             continue;
@@ -493,7 +493,7 @@ fn users(node: &Node, findings: &mut Findings) -> BTreeMap<String, Hash> {
                     findings.warn(
                         node,
                         format!(
-                            "the hash for user {user} has cost {}: each login takes seconds",
+                            "the hash for {user} has cost {}: each login takes seconds",
                             hash.cost()
                         ),
                         "10 to 12 is usual",
@@ -508,7 +508,7 @@ fn users(node: &Node, findings: &mut Findings) -> BTreeMap<String, Hash> {
                 };
                 findings.wrong(
                     node,
-                    format!("what is given for user {user} {message}"),
+                    format!("what is given for {user} {message}"),
                     HOW_TO_HASH,
                 );
             }

@@ -231,6 +231,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_user_that_there_is_not_costs_as_much_as_the_costliest() {
+        let hash = |cost| Hash::parse(&bcrypt::hash("", cost).unwrap()).unwrap();
+        let users =
+            [("a", 4), ("b", 6), ("c", 5)].map(|(user, cost)| (user.to_owned(), hash(cost)));
+        assert_eq!(Users::new(users.into()).unwrap().nobody.cost(), 6);
+    }
+
     #[tokio::test]
     async fn right_and_wrong() {
         let (gate, users) = (Gate::new().unwrap(), users());

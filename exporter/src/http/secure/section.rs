@@ -139,13 +139,14 @@ impl Findings {
     }
 }
 
-/// A name for a message. What does not look like one is not shown: a key or a hash of a password
-/// may have slipped to where a name belongs.
+/// A name for a message, in quotes.
 pub fn showable(text: &str) -> String {
+    quoted(text).unwrap_or_else(|| "what is written here".to_owned())
+}
+
+/// A name in quotes. `None` for what does not look like one: a key or a hash of a password may have
+/// slipped to where a name belongs.
+pub fn quoted(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.@ ".contains(c);
-    if !text.is_empty() && text.len() <= 48 && text.chars().all(plain) {
-        format!("`{text}`")
-    } else {
-        "what is written here".to_owned()
-    }
+    (!text.is_empty() && text.len() <= 48 && text.chars().all(plain)).then(|| format!("`{text}`"))
 }

@@ -219,13 +219,14 @@ fn every_mistake_is_told_with_its_place() {
              w:1:99: X-XSS-Protection has characters that no header may have (keep to printable ASCII on one line)".to_owned(),
         ),
         (
-            "basic_auth_users:\n  alice: hunter2\n  bob: $2x$04$abc\n  \"c:d\": x\n  eve: [x]\n  dan: $2y$10$cut\n".to_owned(),
+            "basic_auth_users:\n  alice: hunter2\n  bob: $2x$04$abc\n  \"c:d\": x\n  eve: [x]\n  dan: $2y$10$cut\n  zoë: x\n".to_owned(),
             format!(
                 "w:2:10: what is given for user `alice` is no bcrypt hash ({HINT})\n\
                  w:3:8: what is given for user `bob` is no bcrypt hash ({HINT})\n\
-                 w:4:10: the user's name (what is written here) has a colon, with which nobody can log in (choose another name)\n\
+                 w:4:10: a user's name with a colon cannot log in (choose another name)\n\
                  w:5:8: what is given for user `eve` is no bcrypt hash ({HINT})\n\
-                 w:6:8: what is given for user `dan` is a bcrypt hash that was cut or changed ({HINT})"
+                 w:6:8: what is given for user `dan` is a bcrypt hash that was cut or changed ({HINT})\n\
+                 w:7:8: what is given for this user is no bcrypt hash ({HINT})"
             ),
         ),
         (
