@@ -1,5 +1,10 @@
 //! TLS, client certificates and passwords, with the programs that others use: curl, openssl, Prometheus.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

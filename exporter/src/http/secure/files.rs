@@ -77,9 +77,13 @@ impl Files {
 
     /// Reads a file, and remembers it even if it cannot be read.
     pub fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read_at(path, SystemTime::now())
+    }
+
+    fn read_at(&mut self, path: &Path, now: SystemTime) -> io::Result<Vec<u8>> {
         // Before the content: a change in between then shows.
         let stamp = Stamp::of(path);
-        self.settled &= stamp.is_none_or(|stamp| stamp.settled(SystemTime::now()));
+        self.settled &= stamp.is_none_or(|stamp| stamp.settled(now));
         self.read.push((path.to_owned(), stamp));
         let content = read(path);
         match &content {
@@ -133,11 +137,10 @@ mod tests {
 
     use super::*;
 
-    /// As if the files had been read long after their last change.
+    /// As if the file had not changed for long before it is read.
     fn read_long_ago(path: &Path) -> Files {
         let mut files = Files::new();
-        let _ = files.read(path);
-        files.settled = true;
+        let _ = files.read_at(path, SystemTime::now() + Duration::from_secs(60));
         files
     }
 
@@ -197,6 +200,18 @@ mod tests {
         assert!(!changed.settled(at(100_500)) && !changed.settled(at(100_519)));
         assert!(changed.settled(at(100_520)));
         assert!(changed.settled(at(90_000)), "the clock was set back");
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "one").unwrap();
+        let changed = fs::metadata(&path).unwrap().modified().unwrap();
+        for (age, unchanged) in [(0, false), (10, false), (1000, true)] {
+            let mut files = Files::new();
+            files
+                .read_at(&path, changed + Duration::from_millis(age))
+                .unwrap();
+            assert_eq!(files.unchanged(), unchanged, "{age} ms old");
+        }
     }
 
     #[test]
