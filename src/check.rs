@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use tidegauge_exporter::http::secure;
 use tidegauge_model::exposition::{Finding, Format, lint};
 
 use crate::config::Config;
@@ -18,8 +19,11 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     logging::start(crate::cli::innermost(matches));
     match matches.subcommand() {
         Some(("config", sub)) => configs(sub),
+        Some(("web-config", sub)) => web_configs(sub),
         Some(("metrics", sub)) => metrics(sub),
-        _ => Err(Failure::usage("say what to check: config or metrics")),
+        _ => Err(Failure::usage(
+            "say what to check: config, web-config or metrics",
+        )),
     }
 }
 
@@ -34,6 +38,25 @@ fn configs(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         match checked {
             Ok(()) => print(&format!("{}: ok\n", file.display()))?,
             Err(failure) => wrong.push(failure),
+        }
+    }
+    Ok(wrong
+        .into_iter()
+        .fold(ExitCode::SUCCESS, |_, failure| failure.report()))
+}
+
+fn web_configs(matches: &ArgMatches) -> Result<ExitCode, Failure> {
+    let mut wrong = Vec::new();
+    for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {
+        match secure::check(file) {
+            Ok(warnings) => {
+                for mut warning in warnings {
+                    warning.message.insert_str(0, "warning: ");
+                    print(&format!("{}\n", warning.show(file)))?;
+                }
+                print(&format!("{}: ok\n", file.display()))?;
+            }
+            Err(problems) => wrong.push(Failure::wrong(file, problems)),
         }
     }
     Ok(wrong

@@ -47,6 +47,11 @@ pub fn command() -> Command {
                     .arg(files(true)),
             )
             .subcommand(
+                Command::new("web-config")
+                    .about("Files for --web.config.file, and the certificates and keys that they name")
+                    .arg(files(true)),
+            )
+            .subcommand(
                 Command::new("metrics")
                     .about("Metrics in the text format 0.0.4 or OpenMetrics 1.0; standard input without a file")
                     .after_help("Exits 0 when nothing is found, 1 when something is, 2 when a file cannot be read.")
@@ -147,6 +152,12 @@ fn exporter_args() -> Vec<Arg> {
             .default_value("/metrics")
             .value_parser(ValueParser::new(telemetry_path)),
         option(
+            "web.config.file",
+            "FILE",
+            "TLS, passwords and limits, as other Prometheus exporters have them",
+        )
+        .value_parser(value_parser!(PathBuf)),
+        option(
             "web.max-requests",
             "N",
             "Most scrapes at once; 0 for no limit",
@@ -246,7 +257,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    let taken = ["/", "/-/healthy", "/-/ready"].contains(&text);
+    let taken = ["/", "/-/healthy", "/-/ready", "/-/reload"].contains(&text);
     if text.starts_with('/')
         && !taken
         && text

@@ -1,11 +1,13 @@
 //! `tidegauge run` and `tidegauge exporter`: serves the host's metrics until it is told to stop.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::{HttpStats, ServerOptions, bind, serve};
+use tidegauge_exporter::http::secure::Security;
+use tidegauge_exporter::http::{HttpStats, ReloadRequest, ServerOptions, bind, serve};
 use tidegauge_exporter::rights::keep_only;
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
@@ -14,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::reload::{Outcome, Reloader, Reply};
+use crate::reload::{Outcome, Reloader};
 use crate::{logging, systemd};
 
 /// Of the program.
@@ -37,6 +39,11 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     host.tell_tiers();
     let storage = host.storage(matches)?;
     host.conflicts(&storage)?;
+    let stats = Arc::new(HttpStats::default());
+    let security = matches
+        .get_one::<PathBuf>("web.config.file")
+        .map(|file| secured(file, &stats))
+        .transpose()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,7 +71,6 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         let rights = host.rights(&chosen);
         let kept = keep_only(&rights).map_err(|error| Failure::failed(error.to_string()))?;
         tracing::info!(kept = kept.join(","), "gave up all other capabilities");
-        let stats = Arc::new(HttpStats::default());
         let outcome = Arc::new(Outcome::taken_now());
         let extra: Extra = {
             let (stats, outcome) = (Arc::clone(&stats), Arc::clone(&outcome));
@@ -95,6 +101,8 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
                 .copied()
                 .unwrap_or(40) as usize,
             version: VERSION,
+            security,
+            reload: Some(reload),
             ..ServerOptions::default()
         };
         tokio::spawn(systemd::attend(Arc::clone(&live), began));
@@ -106,16 +114,30 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         serve(listeners, live, stats, options, stop).await;
         Ok::<_, Failure>(())
     })?;
+    // A password that is being compared would hold up the end for as long as that takes.
+    runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
 /// Each SIGHUP asks for the configuration to be read again; those that come meanwhile ask once more.
-async fn hang_up(mut signals: Signal, reload: mpsc::Sender<Reply>) {
+async fn hang_up(mut signals: Signal, reload: mpsc::Sender<ReloadRequest>) {
     while signals.recv().await.is_some() {
         if reload.send(None).await.is_err() {
             return;
         }
     }
+}
+
+fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure> {
+    let security = Security::open(file, Arc::clone(stats))
+        .map_err(|problems| Failure::wrong(file, problems))?;
+    tracing::info!(
+        file = %file.display(),
+        tls = security.speaks_tls(),
+        passwords = security.asks_passwords(),
+        "web configuration"
+    );
+    Ok(Arc::new(security))
 }
 
 /// Resolves with the signal's name.

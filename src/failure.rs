@@ -1,9 +1,10 @@
 //! What a command ends with when it cannot do its work.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Problem};
 
 /// A message and an exit code: 1 when something failed, 2 when usage or configuration is wrong and
 /// nothing was done.
@@ -20,6 +21,12 @@ impl Failure {
             message: message.into(),
             code: 2,
         }
+    }
+
+    /// A file is wrong: every mistake found in it.
+    pub fn wrong(file: &Path, problems: Vec<Problem>) -> Self {
+        let path = file.to_owned();
+        ConfigError::Wrong { path, problems }.into()
     }
 
     /// Something failed.

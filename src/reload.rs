@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::{Scrape, Wanted};
+use tidegauge_exporter::http::{ReloadRequest, Scrape, Wanted};
 use tidegauge_exporter::rights::Right;
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::exporter::VERSION;
 use crate::failure::Failure;
@@ -67,9 +67,6 @@ impl Outcome {
     }
 }
 
-/// Where the answer to a request goes; `None` for a signal, which nobody waits for.
-pub type Reply = Option<oneshot::Sender<Result<(), String>>>;
-
 /// Reads the configuration again.
 pub struct Reloader {
     /// The flags, which stay.
@@ -88,7 +85,7 @@ pub struct Reloader {
 
 impl Reloader {
     /// Answers requests one after the other, as long as there can be any.
-    pub async fn serve(mut self, mut requests: mpsc::Receiver<Reply>) {
+    pub async fn serve(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
         while let Some(reply) = requests.recv().await {
             systemd::reloading();
             let result = self.reload().await.map_err(|failure| failure.to_string());

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -88,6 +89,62 @@ fn the_new_replaces_the_old_or_the_old_goes_on() {
         scrape(&exporter)
     );
     assert!(value(&exporter, started).unwrap() > first);
+    exporter.stop();
+}
+
+/// Status and body of a request by curl.
+fn curl(exporter: &Exporter, arguments: &[&str]) -> (String, String) {
+    let output = Command::new("curl")
+        .args([
+            "-s",
+            "-w",
+            "\n%{http_code}",
+            &format!("{}/-/reload", exporter.url()),
+        ])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (body, code) = text.rsplit_once('\n').unwrap();
+    (code.to_owned(), body.to_owned())
+}
+
+#[test]
+fn over_http_from_this_host() {
+    needs!("root", "loop", "binary", "curl");
+    let fs = LoopFs::new(FsKind::Ext4, 32);
+    let exporter = Exporter::start(&[], &config("hot", fs.mountpoint(), fs.mountpoint()));
+    fs::write(
+        exporter.config_file(),
+        config("warm", fs.mountpoint(), fs.mountpoint()),
+    )
+    .unwrap();
+    assert_eq!(curl(&exporter, &[]).0, "405");
+    assert_eq!(
+        curl(
+            &exporter,
+            &["-X", "POST", "-H", "Origin: http://elsewhere.example"]
+        )
+        .0,
+        "403"
+    );
+    assert!(scrape(&exporter).contains("tidegauge_tier_up{tier=\"hot\"} 1"));
+    let (code, body) = curl(&exporter, &["-X", "POST"]);
+    assert_eq!(
+        (code.as_str(), body.as_str()),
+        ("200", "the configuration was read again and is in use\n")
+    );
+    // The answer comes when it is done.
+    assert!(scrape(&exporter).contains("tidegauge_tier_up{tier=\"warm\"} 1"));
+    fs::write(exporter.config_file(), "tiers: []\n").unwrap();
+    let (code, body) = curl(&exporter, &["-X", "PUT"]);
+    assert_eq!(code, "500");
+    assert!(
+        body.contains("tidegauge.yml:1:8: `tiers` is empty"),
+        "{body}"
+    );
+    assert!(scrape(&exporter).contains("tidegauge_tier_up{tier=\"warm\"} 1"));
+    assert_eq!(successful(&exporter), Some(0.0));
     exporter.stop();
 }
 

@@ -1,49 +1,9 @@
-//! What is wrong with a configuration: where, what, and what to do.
+//! Why there is no configuration.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_saphyr::Spanned;
-
-/// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Line in the file, from 1; 0 where it concerns the file as a whole.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// What is wrong.
-    pub message: String,
-    /// What to do; may be empty.
-    pub hint: String,
-}
-
-impl Problem {
-    /// At the place of a value.
-    pub fn at<T>(value: &Spanned<T>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let place = value.defined;
-        Self {
-            line: place.line(),
-            column: place.column(),
-            message: message.into(),
-            hint: hint.into(),
-        }
-    }
-
-    /// As one line: `FILE:LINE:COLUMN: message (hint)`.
-    pub fn show(&self, file: &Path) -> String {
-        let mut text = file.display().to_string();
-        if self.line > 0 {
-            text.push_str(&format!(":{}:{}", self.line, self.column));
-        }
-        text.push_str(": ");
-        text.push_str(&self.message);
-        if !self.hint.is_empty() {
-            text.push_str(&format!(" ({})", self.hint));
-        }
-        text
-    }
-}
+pub use tidegauge_exporter::problem::Problem;
 
 /// Why there is no configuration.
 #[derive(Debug)]

@@ -5,8 +5,10 @@ mod body;
 mod connection;
 mod landing;
 pub mod negotiate;
+mod peer;
 pub mod query;
 mod route;
+pub mod secure;
 pub mod stats;
 
 use std::sync::Arc;
@@ -15,10 +17,12 @@ use std::time::Duration;
 use hyper_util::server::graceful::GracefulShutdown;
 use tidegauge_model::snapshot::Snapshot;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use self::bind::{BindError, bind};
+pub use self::peer::Peer;
 use self::route::Routes;
+use self::secure::Security;
 pub use self::stats::HttpStats;
 
 /// Which collectors an answer shows: all of them, or those named.
@@ -56,7 +60,7 @@ pub struct CollectorInfo {
 pub trait Scrape: Send + Sync + 'static {
     /// Asks for a reading taken after this call; the answer comes in bounded time. A closed channel
     /// means that the sampler has stopped.
-    fn snapshot(&self, wanted: Wanted) -> tokio::sync::oneshot::Receiver<Arc<Snapshot>>;
+    fn snapshot(&self, wanted: Wanted) -> oneshot::Receiver<Arc<Snapshot>>;
 
     /// Whether a first full reading has been taken.
     fn ready(&self) -> bool;
@@ -64,6 +68,9 @@ pub trait Scrape: Send + Sync + 'static {
     /// The collectors that run.
     fn collectors(&self) -> Arc<[CollectorInfo]>;
 }
+
+/// A request to read the configuration again. What came of it is sent to whoever waits, if anybody does.
+pub type ReloadRequest = Option<oneshot::Sender<Result<(), String>>>;
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -74,7 +81,8 @@ pub struct ServerOptions {
     pub max_requests: usize,
     /// Shown on the landing page.
     pub version: &'static str,
-    /// A connection that sends no whole request for this long is closed, an idle one too.
+    /// A connection that sends no whole request for this long is closed, an idle one too. So long may a
+    /// TLS handshake take.
     pub header_timeout: Duration,
     /// A client that takes nothing of its answer for this long is dropped.
     pub write_timeout: Duration,
@@ -84,6 +92,10 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// At the end, answers under way have this long.
     pub grace: Duration,
+    /// TLS, passwords and limits of a web configuration; `None`: plain HTTP for everybody.
+    pub security: Option<Arc<Security>>,
+    /// Where requests of `/-/reload` go; `None`: there is no such path.
+    pub reload: Option<mpsc::Sender<ReloadRequest>>,
 }
 
 impl Default for ServerOptions {
@@ -97,6 +109,8 @@ impl Default for ServerOptions {
             max_header_bytes: 16 << 10,
             max_connections: 512,
             grace: Duration::from_secs(5),
+            security: None,
+            reload: None,
         }
     }
 }

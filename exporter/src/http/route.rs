@@ -7,8 +7,10 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::{Body, Metrics};
+use super::secure::Refusal;
 use super::stats::HttpStats;
-use super::{Scrape, ServerOptions, landing, negotiate, query};
+use super::{Peer, ReloadRequest, Scrape, ServerOptions, landing, negotiate, query};
+use tokio::sync::{mpsc, oneshot};
 
 /// What the routes work with.
 pub struct Routes {
@@ -22,8 +24,23 @@ pub struct Routes {
 
 impl Routes {
     /// Answers a request; its body, if any, is not read.
-    pub async fn answer<B: hyper::body::Body>(&self, request: Request<B>) -> Response<Body> {
-        let mut response = self.dispatch(&request).await;
+    pub async fn answer<B: hyper::body::Body>(
+        &self,
+        request: Request<B>,
+        mut peer: Peer,
+    ) -> Response<Body> {
+        let secured = self.options.security.as_ref().map(|s| (s, s.current()));
+        let admitted = match &secured {
+            None => Ok(false),
+            Some((security, active)) => security.admit(active, request.headers()).await,
+        };
+        let mut response = match admitted {
+            Ok(by_password) => {
+                peer.authenticated |= by_password;
+                self.dispatch(&request, &peer).await
+            }
+            Err(refusal) => refused(refusal),
+        };
         if !request.body().is_end_stream() {
             // What follows on this connection would be the body that nobody reads.
             response
@@ -35,19 +52,27 @@ impl Routes {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        for (name, value) in secured.iter().flat_map(|(_, active)| &active.headers) {
+            headers.insert(name, value.clone());
+        }
         if request.method() == Method::HEAD {
             *response.body_mut() = Body::Full(None);
         }
-        self.stats.answered(response.status().as_u16());
+        let code = response.status().as_u16();
+        self.stats.answered(code);
+        tracing::debug!(client = %peer.address, authenticated = peer.authenticated, path = request.uri().path(), code, "answered");
         response
     }
 
-    async fn dispatch<B>(&self, request: &Request<B>) -> Response<Body> {
+    async fn dispatch<B>(&self, request: &Request<B>, peer: &Peer) -> Response<Body> {
         // Nothing here takes a body, and one of unknown length is how requests are smuggled.
         if request.headers().contains_key(header::TRANSFER_ENCODING) {
             return text(StatusCode::BAD_REQUEST, "requests have no body here\n");
         }
         let path = request.uri().path();
+        if let ("/-/reload", Some(requests)) = (path, &self.options.reload) {
+            return reload(request, peer, requests).await;
+        }
         let is_metrics = path == self.options.telemetry_path;
         if !(is_metrics || ["/", "/-/healthy", "/-/ready"].contains(&path)) {
             let hint = format!(
@@ -151,6 +176,83 @@ impl Routes {
     }
 }
 
+/// What changes something is for whoever is on this host, or has proven who he is, and for no web page
+/// that somebody on this host looks at.
+async fn reload<B>(
+    request: &Request<B>,
+    peer: &Peer,
+    requests: &mpsc::Sender<ReloadRequest>,
+) -> Response<Body> {
+    if !matches!(*request.method(), Method::POST | Method::PUT) {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only POST and PUT\n");
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("POST, PUT"));
+        return response;
+    }
+    if !may_reload(peer, request.headers()) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "reload is for clients on the host itself and for authenticated ones, not for web pages\n",
+        );
+    }
+    let (reply, answer) = oneshot::channel();
+    if requests.send(Some(reply)).await.is_err() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "tidegauge is stopping\n");
+    }
+    match answer.await {
+        Ok(Ok(())) => text(
+            StatusCode::OK,
+            "the configuration was read again and is in use\n",
+        ),
+        Ok(Err(error)) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the configuration is wrong, the old one stays in use:\n{error}\n"),
+        ),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "tidegauge is stopping\n"),
+    }
+}
+
+fn may_reload(peer: &Peer, headers: &HeaderMap) -> bool {
+    let from_here = [peer.address, peer.local]
+        .iter()
+        .all(|address| address.ip().to_canonical().is_loopback());
+    let from_page = ["origin", "sec-fetch-site"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    !from_page && (from_here || peer.authenticated)
+}
+
+fn refused(refusal: Refusal) -> Response<Body> {
+    let (status, body, name, value) = match refusal {
+        Refusal::Unauthorized => (
+            StatusCode::UNAUTHORIZED,
+            "a user and a password are needed\n",
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic"),
+        ),
+        Refusal::TooMany(wait) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests\n",
+            header::RETRY_AFTER,
+            // Whole seconds, and not before there is a token.
+            HeaderValue::from(
+                wait.as_secs()
+                    .saturating_add(u64::from(wait.subsec_nanos() > 0)),
+            ),
+        ),
+        Refusal::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many passwords are being compared\n",
+            header::RETRY_AFTER,
+            HeaderValue::from_static("1"),
+        ),
+    };
+    let mut response = text(status, body);
+    response.headers_mut().insert(name, value);
+    response
+}
+
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
@@ -169,4 +271,44 @@ fn joined(headers: &HeaderMap, name: HeaderName) -> String {
         .filter_map(|v| v.to_str().ok())
         .collect::<Vec<_>>()
         .join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_reload() {
+        let peer = |address: &str, local: &str, authenticated| Peer {
+            address: address.parse().unwrap(),
+            local: local.parse().unwrap(),
+            authenticated,
+        };
+        let none = HeaderMap::new();
+        for (address, local) in [
+            ("127.0.0.1:4711", "127.0.0.1:10733"),
+            ("[::1]:4711", "[::1]:10733"),
+            ("[::ffff:127.0.0.1]:4711", "[::ffff:127.0.0.1]:10733"),
+        ] {
+            assert!(may_reload(&peer(address, local, false), &none), "{address}");
+        }
+        for (address, local) in [
+            ("192.0.2.7:4711", "192.0.2.1:10733"),
+            ("[::ffff:192.0.2.7]:4711", "[::ffff:192.0.2.1]:10733"),
+            // Forwarded into the host by something that keeps its own address.
+            ("127.0.0.1:4711", "192.0.2.1:10733"),
+        ] {
+            assert!(
+                !may_reload(&peer(address, local, false), &none),
+                "{address}"
+            );
+            assert!(may_reload(&peer(address, local, true), &none), "{address}");
+        }
+        for name in ["origin", "sec-fetch-site"] {
+            let mut page = HeaderMap::new();
+            page.insert(name, HeaderValue::from_static("null"));
+            let here = peer("127.0.0.1:4711", "127.0.0.1:10733", true);
+            assert!(!may_reload(&here, &page), "{name}");
+        }
+    }
 }

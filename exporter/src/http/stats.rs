@@ -19,8 +19,14 @@ static IN_FLIGHT: FamilySpec = FamilySpec::gauge(
 static CONNECTIONS: FamilySpec =
     FamilySpec::gauge("tidegauge_http_connections", "Open connections.", &[]);
 
+static WEB_CONFIG: FamilySpec = FamilySpec::gauge(
+    "tidegauge_web_config_last_reload_successful",
+    "Whether the web configuration is in use as it is now; absent without --web.config.file.",
+    &[],
+);
+
 /// What the server adds to every snapshot, for the generated documentation.
-pub static FAMILIES: &[&FamilySpec] = &[&REQUESTS, &IN_FLIGHT, &CONNECTIONS];
+pub static FAMILIES: &[&FamilySpec] = &[&REQUESTS, &IN_FLIGHT, &CONNECTIONS, &WEB_CONFIG];
 
 /// Counts of a server.
 #[derive(Debug, Default)]
@@ -28,6 +34,8 @@ pub struct HttpStats {
     requests: Mutex<BTreeMap<u16, u64>>,
     scrapes: Arc<AtomicU64>,
     connections: Arc<AtomicU64>,
+    /// `None` without a web configuration.
+    web_config: Mutex<Option<bool>>,
 }
 
 /// Counts as under way until it is dropped.
@@ -62,6 +70,14 @@ impl HttpStats {
         count(&self.connections)
     }
 
+    /// A web configuration was read, and is in use or not.
+    pub fn web_config_read(&self, in_use: bool) {
+        *self
+            .web_config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(in_use);
+    }
+
     /// As metrics.
     pub fn families(&self) -> Vec<Family> {
         let mut requests = Family::new(&REQUESTS);
@@ -78,11 +94,21 @@ impl HttpStats {
             family.push(&Labels::none(), value.load(Ordering::Relaxed));
             family
         };
-        vec![
+        let mut families = vec![
             requests,
             gauge(&IN_FLIGHT, &self.scrapes),
             gauge(&CONNECTIONS, &self.connections),
-        ]
+        ];
+        let web_config = *self
+            .web_config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(in_use) = web_config {
+            let mut family = Family::new(&WEB_CONFIG);
+            family.push(&Labels::none(), u64::from(in_use));
+            families.push(family);
+        }
+        families
     }
 }
 

@@ -44,7 +44,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a program and waits until `ready` (a path, as `/-/ready`) answers 200 at `address`.
+    /// Starts a program and waits until `ready` (a path, as `/-/ready`) answers with this status at
+    /// `address`.
     ///
     /// The folder is the program's: its configuration and data lie there and go with it.
     ///
@@ -54,7 +55,7 @@ impl Daemon {
         program: &OsStr,
         arguments: impl IntoIterator<Item = Argument>,
         address: &str,
-        ready: &str,
+        ready: (&str, u16),
         scratch: Scratch,
     ) -> Self {
         let name = PathBuf::from(program)
@@ -87,13 +88,13 @@ impl Daemon {
         daemon
     }
 
-    fn wait_until_ready(&mut self, ready: &str) {
+    fn wait_until_ready(&mut self, (path, status): (&str, u16)) {
         let outcome = wait_until(LIMIT, || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(Err(status));
             }
-            let response = get(&self.address, ready, &[]).ok()?;
-            (response.status == 200).then_some(Ok(()))
+            let response = get(&self.address, path, &[]).ok()?;
+            (response.status == status).then_some(Ok(()))
         });
         match outcome {
             Some(Ok(())) => {}
@@ -182,7 +183,7 @@ mod tests {
             "sh".as_ref(),
             arguments,
             &address,
-            "/",
+            ("/", 200),
             Scratch::new("daemon"),
         );
     }

@@ -38,6 +38,15 @@ impl Exporter {
     /// # Panics
     /// When it does not become ready, with its log.
     pub fn start(arguments: &[&str], config: &str) -> Self {
+        Self::start_answering(200, arguments, config)
+    }
+
+    /// As [`Exporter::start`], for one that answers a plain request otherwise once it is ready: 401 when it
+    /// asks for a password, 400 when it speaks TLS.
+    ///
+    /// # Panics
+    /// As [`Exporter::start`].
+    pub fn start_answering(status: u16, arguments: &[&str], config: &str) -> Self {
         let scratch = Scratch::new("exporter");
         let config = scratch.file("tidegauge.yml", config);
         let address = format!("127.0.0.1:{}", free_port());
@@ -47,7 +56,7 @@ impl Exporter {
         let binary = binary();
         let program: &OsStr = binary.as_ref();
         Self {
-            daemon: Daemon::start(program, all, &address, "/-/ready", scratch),
+            daemon: Daemon::start(program, all, &address, ("/-/ready", status), scratch),
         }
     }
 

@@ -9,6 +9,7 @@
 //! test left behind. Setting up panics when it fails, with what the failing program said: there is no
 //! test to run then. Whether this machine can run a test at all is asked first, by [`needs!`].
 
+mod authority;
 mod daemon;
 mod exporter;
 mod hang_fs;
@@ -22,13 +23,14 @@ mod skip;
 mod switch;
 mod wait;
 
+pub use authority::{Authority, Identity};
 pub use daemon::{Daemon, free_port};
 pub use exporter::{Exporter, Stopped};
 pub use hang_fs::HangFs;
 pub use http::{Response, get};
 pub use loop_fs::{FsKind, LoopFs};
 pub use mount::{Mount, mounts_at_or_below};
-pub use prometheus::{Output, Prometheus, Which, promtool};
+pub use prometheus::{Job, Output, Prometheus, Which, promtool};
 pub use scratch::Scratch;
 pub use skip::{missing_of, record_skip};
 pub use switch::{Answer, Operations, Switch};

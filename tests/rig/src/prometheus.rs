@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, free_port};
 use crate::scratch::{Scratch, peers};
@@ -36,6 +36,17 @@ impl Which {
     }
 }
 
+/// Targets that Prometheus scrapes alike.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Their label `job`.
+    pub name: &'a str,
+    /// Addresses as `127.0.0.1:10733`.
+    pub targets: &'a [&'a str],
+    /// Whatever else its configuration has for a job, as a map: `scheme`, `tls_config`, `basic_auth`.
+    pub settings: Value,
+}
+
 /// A running Prometheus; ended when dropped, its data removed.
 ///
 /// It scrapes every second: itself as `job="prometheus"`, its targets as `job="tidegauge"`.
@@ -51,12 +62,22 @@ impl Prometheus {
     /// # Panics
     /// When it does not start, with its log, or protocols are given to 2.42, which knows of none.
     pub fn start(which: Which, targets: &[&str], scrape_protocols: &[&str]) -> Self {
+        let job = Job {
+            name: "tidegauge",
+            targets,
+            settings: json!({}),
+        };
+        Self::start_jobs(which, &[job], scrape_protocols)
+    }
+
+    /// As [`Prometheus::start`], with jobs that differ in how they are scraped.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start`], and when settings are no map.
+    pub fn start_jobs(which: Which, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Self {
         let scratch = Scratch::new("prometheus");
         let address = format!("127.0.0.1:{}", free_port());
-        let config = scratch.file(
-            "prometheus.yml",
-            &config(&address, targets, scrape_protocols),
-        );
+        let config = scratch.file("prometheus.yml", &config(&address, jobs, scrape_protocols));
         let flag = |name: &str, value: OsString| {
             let mut flag = OsString::from(format!("--{name}="));
             flag.push(value);
@@ -71,7 +92,13 @@ impl Prometheus {
         ];
         let program = which.program("prometheus");
         Self {
-            daemon: Daemon::start(program.as_ref(), arguments, &address, "/-/ready", scratch),
+            daemon: Daemon::start(
+                program.as_ref(),
+                arguments,
+                &address,
+                ("/-/ready", 200),
+                scratch,
+            ),
         }
     }
 
@@ -127,22 +154,28 @@ impl Prometheus {
     }
 }
 
-/// JSON's strings and lists are YAML's too.
-fn config(own: &str, targets: &[&str], scrape_protocols: &[&str]) -> String {
-    let list = |items: &[&str]| Value::from(items.to_vec());
-    let mut text = String::from("global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n");
+/// JSON is YAML too.
+fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
+    let own = Job {
+        name: "prometheus",
+        targets: &[own],
+        settings: json!({}),
+    };
+    let scrape_configs: Vec<Value> = [&own]
+        .into_iter()
+        .chain(jobs)
+        .map(|job| {
+            let mut config = job.settings.clone();
+            config["job_name"] = job.name.into();
+            config["static_configs"] = json!([{ "targets": job.targets }]);
+            config
+        })
+        .collect();
+    let mut global = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
     if !scrape_protocols.is_empty() {
-        let _infallible = writeln!(text, "  scrape_protocols: {}", list(scrape_protocols));
+        global["scrape_protocols"] = json!(scrape_protocols);
     }
-    text.push_str("scrape_configs:\n");
-    for (job, targets) in [("prometheus", &[own][..]), ("tidegauge", targets)] {
-        let _infallible = writeln!(
-            text,
-            "  - job_name: {job}\n    static_configs:\n      - targets: {}",
-            list(targets)
-        );
-    }
-    text
+    json!({ "global": global, "scrape_configs": scrape_configs }).to_string()
 }
 
 fn percent_encode(text: &str) -> String {
