@@ -51,8 +51,8 @@ impl Scrape for Fake {
         true
     }
 
-    fn collectors(&self) -> &[CollectorInfo] {
-        &[]
+    fn collectors(&self) -> Arc<[CollectorInfo]> {
+        Arc::from([])
     }
 }
 

@@ -1,7 +1,7 @@
 //! The program under test, as `tidegauge exporter`.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
@@ -47,16 +47,33 @@ impl Exporter {
     /// # Panics
     /// As [`Exporter::start`].
     pub fn start_answering(status: u16, arguments: &[&str], config: &str) -> Self {
+        Self::start_all(&[], status, arguments, config)
+    }
+
+    /// As [`Exporter::start`], by a program that becomes it in the end: `["setpriv", "--reuid=1"]`.
+    ///
+    /// # Panics
+    /// As [`Exporter::start`].
+    pub fn start_by(by: &[&str], arguments: &[&str], config: &str) -> Self {
+        Self::start_all(by, 200, arguments, config)
+    }
+
+    fn start_all(by: &[&str], status: u16, arguments: &[&str], config: &str) -> Self {
         let scratch = Scratch::new("exporter");
         let config = scratch.file("tidegauge.yml", config);
         let address = format!("127.0.0.1:{}", free_port());
-        let mut all: Vec<OsString> = vec!["exporter".into(), "--config".into(), config.into()];
+        let mut all: Vec<OsString> = by.iter().map(OsString::from).collect();
+        all.extend([
+            binary().into(),
+            "exporter".into(),
+            "--config".into(),
+            config.into(),
+        ]);
         all.extend(["--web.listen-address", &address].map(OsString::from));
         all.extend(arguments.iter().map(OsString::from));
-        let binary = binary();
-        let program: &OsStr = binary.as_ref();
+        let program = all.remove(0);
         Self {
-            daemon: Daemon::start(program, all, &address, ("/-/ready", status), scratch),
+            daemon: Daemon::start(&program, all, &address, ("/-/ready", status), scratch),
         }
     }
 
