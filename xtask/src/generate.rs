@@ -150,6 +150,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn every_right_is_explained() {
+        let text = fs::read_to_string(root().unwrap().join("docs/security.md")).unwrap();
+        let of_collectors = COLLECTORS.iter().flat_map(|collector| collector.rights);
+        for (right, why) in tidegauge_exporter::host::RIGHTS.iter().chain(of_collectors) {
+            let row = format!("| `{}` | {why} |", right.name());
+            assert!(text.contains(&row), "docs/security.md has no row `{row}`");
+        }
+    }
+
     /// The rule of ARCHITECTURE.md: who may use whom. Only the root package and xtask join the rooms.
     #[test]
     fn rooms_depend_only_on_whom_they_may() {
