@@ -2,7 +2,7 @@
 //! qgroups. Read in constant time, whatever lies in the directory.
 //!
 //! A total is used only when it is the directory's: its project is not 0, what is made in it joins the
-//! project, and so did what lies right in it (up to [`SAMPLED`] entries); a qgroup is that of a subvolume
+//! project, and so did what lies right in it (the first 64 entries are asked); a qgroup is that of a subvolume
 //! without further ones in it, and is not being rebuilt.
 
 use std::fmt::Write as _;
