@@ -489,6 +489,35 @@ mod tests {
             let _ = MountTable::parse(&bytes);
         }
 
+        /// With the kernel's escaping of the bytes that would part fields or lines.
+        #[test]
+        fn any_bytes_of_a_path_come_back(
+            mountpoint in proptest::collection::vec(any::<u8>(), 0..20),
+            source in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let mangle = |bytes: &[u8]| -> Vec<u8> {
+                let escape = |b: &u8| match b {
+                    b' ' | b'\t' | b'\n' | b'\\' | b'#' => format!("\\{b:03o}").into_bytes(),
+                    b => vec![*b],
+                };
+                bytes.iter().flat_map(escape).collect()
+            };
+            let line = [
+                b"7 7 8:1 / /",
+                &*mangle(&mountpoint),
+                b" rw shared:1 - ext4 ",
+                &*mangle(&source),
+                b" rw\n",
+            ]
+            .concat();
+            let table = MountTable::parse(&line).unwrap();
+            let mount = table.visible().next().unwrap();
+            prop_assert_eq!(mount.mountpoint.as_os_str().as_bytes(), [b"/", &*mountpoint].concat());
+            prop_assert_eq!(mount.source.as_os_str().as_bytes(), &*source);
+            prop_assert_eq!(table.at(&mount.mountpoint), Some(mount));
+            prop_assert_eq!(table.holding(&mount.mountpoint.join("x")), Some(mount));
+        }
+
         #[test]
         fn any_tree_is_no_panic(links in proptest::collection::vec((0u32..12, 0u32..12, "(/[ab]){0,3}"), 0..14)) {
             let lines: Vec<String> = links

@@ -220,6 +220,32 @@ mod tests {
             parse(&bytes).for_each(drop);
         }
 
+        /// Of any length of line, whatever stands before and after it.
+        #[test]
+        fn each_line_is_read_by_itself(
+            lines in proptest::collection::vec(
+                ("[a-z]{1,8}[0-9]{0,2}", proptest::collection::vec(any::<u64>(), 0..20), any::<bool>()),
+                0..6,
+            ),
+        ) {
+            let mut text = String::new();
+            for (name, values, blank) in &lines {
+                let values = values.iter().map(|v| format!(" {v}")).collect::<String>();
+                text += &format!("{}   8       1 {name}{values}\n", if *blank { "\n" } else { "" });
+            }
+            let read: Vec<_> = parse(text.as_bytes()).collect();
+            prop_assert_eq!(read.len(), lines.len());
+            for (read, (name, values, _)) in read.iter().zip(&lines) {
+                prop_assert_eq!(read.is_ok(), values.len() >= 11);
+                let Ok(read) = read else { continue };
+                prop_assert_eq!(read.name, name.as_str());
+                prop_assert_eq!(read.counters.weighted_io_ms, values[10]);
+                prop_assert_eq!(read.counters.discard.map(|d| d.ms), values.get(14).copied());
+                let flush = values.get(16).map(|ms| Flushes { flushes: values[15], ms: *ms });
+                prop_assert_eq!(read.counters.flush, flush);
+            }
+        }
+
         #[test]
         fn every_number_is_kept(values in proptest::collection::vec(any::<u64>(), 17)) {
             let text = values.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
