@@ -148,6 +148,15 @@ fn over_http_from_this_host() {
     exporter.stop();
 }
 
+/// Ends the scraping when it is dropped, by a failure too.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn scrapes_go_on_and_nothing_piles_up() {
     needs!("root", "loop", "binary");
@@ -168,8 +177,8 @@ fn scrapes_go_on_and_nothing_piles_up() {
     };
     let done = AtomicBool::new(false);
     let settled = || {
-        exporter.signal(Signal::HUP);
         let before = taken();
+        exporter.signal(Signal::HUP);
         wait_until(LIMIT, || (taken() > before).then_some(())).expect("a reload");
     };
     settled();
@@ -188,10 +197,11 @@ fn scrapes_go_on_and_nothing_piles_up() {
             }
             scrapes
         });
+        let stopper = Stop(&done);
         for _ in 0..50 {
             settled();
         }
-        done.store(true, Ordering::Relaxed);
+        drop(stopper);
         assert!(scrapes.join().unwrap() > 10);
     });
     let back = || (count("task") <= threads && count("fd") <= descriptors).then_some(());
