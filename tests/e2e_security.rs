@@ -13,8 +13,8 @@ use std::time::Duration;
 use tidegauge_rig::{Exporter, FsKind, LoopFs, needs, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
-/// As a unit with `ProtectSystem=strict` and `PrivateTmp=`: its own mounts, nothing can be written.
-const READ_ONLY: &str = "mount --make-rprivate / && mount -o remount,bind,ro / && mount -t tmpfs -o ro tmpfs /tmp && exec \"$@\"";
+/// As a unit with `ProtectSystem=strict`: its own mounts, nothing of the root can be written.
+const READ_ONLY: &str = "mount --make-rprivate / && mount -o remount,bind,ro / && exec \"$@\"";
 
 /// Becomes the exporter as nobody, in its own mount and IPC namespaces, with these capabilities only.
 fn confined(capabilities: &str) -> Vec<String> {
