@@ -23,7 +23,8 @@ pub struct UdevProperties {
 pub fn parse(content: &[u8]) -> UdevProperties {
     let mut properties = UdevProperties::default();
     let mut plain_wwn = None;
-    for line in String::from_utf8_lossy(content).lines() {
+    // Not by `lines`, which would take a carriage return off a value's end.
+    for line in String::from_utf8_lossy(content).split('\n') {
         let Some((key, value)) = line.strip_prefix("E:").and_then(|l| l.split_once('=')) else {
             continue;
         };
@@ -71,7 +72,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_carriage_return_is_part_of_a_value() {
+        assert_eq!(parse(b"E:ID_MODEL=a\r\n").model.as_deref(), Some("a\r"));
+    }
+
     proptest! {
+        #[test]
+        fn any_properties_survive_writing(
+            values in proptest::collection::vec(proptest::option::of("[^\n]{1,20}"), 4),
+            other in "[A-Z]:[^\n]{0,20}",
+        ) {
+            let keys = ["ID_WWN", "ID_SERIAL_SHORT", "ID_MODEL", "ID_BUS"];
+            let mut text = String::from("S:disk/by-id/x\n");
+            for (key, value) in keys.iter().zip(&values) {
+                if let Some(value) = value {
+                    text += &format!("E:{key}={value}\n");
+                }
+            }
+            if !other.starts_with("E:") {
+                text += &other;
+            }
+            let read = parse(text.as_bytes());
+            prop_assert_eq!(vec![read.wwn, read.serial, read.model, read.bus], values);
+        }
+
         #[test]
         fn any_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             parse(&bytes);
