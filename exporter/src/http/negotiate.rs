@@ -32,8 +32,8 @@ struct Weighted<'a> {
 }
 
 fn elements(header: &str) -> impl Iterator<Item = Weighted<'_>> {
-    header.split(',').filter_map(|element| {
-        let mut parts = element.split(';').map(str::trim);
+    split(header, ',').filter_map(|element| {
+        let mut parts = split(element, ';').map(str::trim);
         let name = parts.next().filter(|n| !n.is_empty())?.to_ascii_lowercase();
         let mut parsed = Weighted {
             name,
@@ -55,6 +55,19 @@ fn elements(header: &str) -> impl Iterator<Item = Weighted<'_>> {
     })
 }
 
+/// Splits where the separator does not stand in quotes (RFC 9110, 5.6.4).
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c| {
+        let here = c == separator && !quoted;
+        if c == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = quoted && c == '\\' && !escaped;
+        here
+    })
+}
+
 /// A weight in thousandths; one that is malformed weighs nothing.
 fn quality(text: &str) -> u16 {
     match text.parse::<f32>() {
@@ -69,25 +82,41 @@ fn quality(text: &str) -> u16 {
 }
 
 /// The format for an `Accept` header; text 0.0.4 without one, and where nothing of ours is asked for.
+///
+/// The most specific range that fits a format tells its weight, so that `*/*` brings back nothing that
+/// was refused by name. At equal weight OpenMetrics is for those who name it.
 pub fn format(accept: &str) -> Format {
-    let (mut open_metrics, mut text) = (0, 0);
+    /// How a range fits: the greater, the more specific.
+    const ANY: u8 = 0;
+    const CLASS: u8 = 1;
+    const NAME: u8 = 2;
+    const VERSION: u8 = 3;
+    // How specific, then how heavy: the greatest holds.
+    let (mut open_metrics, mut text) = ((ANY, 0), (ANY, 0));
     for range in elements(accept) {
         let version = range
             .parameters
             .iter()
             .find(|(key, _)| key == "version")
             .map(|(_, v)| *v);
-        match (range.name.as_str(), version) {
-            ("application/openmetrics-text", None | Some("1.0.0")) => {
-                open_metrics = open_metrics.max(range.q)
+        let (format, fit) = match (range.name.as_str(), version) {
+            ("application/openmetrics-text", Some("1.0.0")) => (&mut open_metrics, VERSION),
+            ("application/openmetrics-text", None) => (&mut open_metrics, NAME),
+            ("application/*", _) => (&mut open_metrics, CLASS),
+            ("text/plain", Some("0.0.4")) => (&mut text, VERSION),
+            ("text/plain", None) => (&mut text, NAME),
+            ("text/*", _) => (&mut text, CLASS),
+            ("*/*", _) => {
+                open_metrics = open_metrics.max((ANY, range.q));
+                (&mut text, ANY)
             }
-            ("text/plain", None | Some("0.0.4")) | ("text/*" | "*/*", _) => {
-                text = text.max(range.q)
-            }
-            _ => {}
-        }
+            _ => continue,
+        };
+        *format = (*format).max((fit, range.q));
     }
-    if open_metrics > 0 && open_metrics >= text {
+    let named = open_metrics.0 >= NAME;
+    let (open_metrics, text) = (open_metrics.1, text.1);
+    if open_metrics > text || (named && open_metrics > 0 && open_metrics == text) {
         Format::OpenMetrics100
     } else {
         Format::Text004
@@ -95,15 +124,15 @@ pub fn format(accept: &str) -> Format {
 }
 
 /// The compression for an `Accept-Encoding` header; none without one. At equal weight zstd comes first,
-/// since it costs the least, then gzip.
+/// since it costs the least, then gzip. A coding that is there twice has the greater weight.
 pub fn encoding(accept_encoding: &str) -> Encoding {
     let (mut zstd, mut gzip, mut identity, mut any) = (None, None, None, None);
     for coding in elements(accept_encoding) {
         match coding.name.as_str() {
-            "zstd" => zstd = Some(coding.q),
-            "gzip" | "x-gzip" => gzip = Some(coding.q),
-            "identity" => identity = Some(coding.q),
-            "*" => any = Some(coding.q),
+            "zstd" => zstd = zstd.max(Some(coding.q)),
+            "gzip" | "x-gzip" => gzip = gzip.max(Some(coding.q)),
+            "identity" => identity = identity.max(Some(coding.q)),
+            "*" => any = any.max(Some(coding.q)),
             _ => {}
         }
     }
@@ -153,6 +182,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_by_name_does_not_come_back_by_a_wildcard() {
+        for header in [
+            "text/plain;q=0, */*;q=0.5",
+            "*/*, text/*;q=0",
+            "text/plain;version=0.0.4;q=0, text/plain, application/*;q=0.1",
+        ] {
+            assert_eq!(format(header), Format::OpenMetrics100, "{header}");
+        }
+        for header in [
+            "application/openmetrics-text;q=0, application/*",
+            "application/openmetrics-text;version=1.0.0;q=0, application/openmetrics-text",
+            "application/json, text/plain, */*",
+        ] {
+            assert_eq!(format(header), Format::Text004, "{header}");
+        }
+    }
+
+    #[test]
+    fn separators_in_quotes_separate_nothing() {
+        for header in [
+            r#"application/openmetrics-text;x="a,b";q=0"#,
+            r#"application/openmetrics-text;x="a;q=1\",";q=0"#,
+            r#"text/html;x=",application/openmetrics-text""#,
+        ] {
+            assert_eq!(format(header), Format::Text004, "{header}");
+        }
+        assert_eq!(encoding(r#"gzip;x=",";q=0"#), Encoding::Identity);
+    }
+
+    #[test]
     fn encodings() {
         for (header, expected) in [
             ("", Encoding::Identity),
@@ -166,12 +225,56 @@ mod tests {
             ("br", Encoding::Identity),
             ("GZIP ; Q=1", Encoding::Gzip),
             ("gzip;q=nonsense", Encoding::Identity),
+            ("gzip, x-gzip;q=0, zstd;q=0.5", Encoding::Gzip),
+            ("gzip;q=0.5, gzip;q=0", Encoding::Gzip),
         ] {
             assert_eq!(encoding(header), expected, "{header}");
         }
     }
 
+    /// A media range of ours or another, with a weight of 0, 0.5, 1 or none.
+    fn range() -> impl Strategy<Value = String> {
+        const NAMES: [&str; 8] = [
+            "application/openmetrics-text",
+            "application/openmetrics-text; version=1.0.0",
+            "application/*",
+            "text/plain",
+            "Text/Plain;version=\"0.0.4\"",
+            "text/*",
+            "text/html",
+            "*/*",
+        ];
+        const WEIGHTS: [&str; 5] = ["", ";q=0", "; q=0.5", ";Q=1.000", ";x=\",\";q=0"];
+        (
+            proptest::sample::select(&NAMES[..]),
+            proptest::sample::select(&WEIGHTS[..]),
+        )
+            .prop_map(|(name, weight)| format!("{name}{weight}"))
+    }
+
     proptest! {
+        /// The order of a header's elements has no meaning.
+        #[test]
+        fn any_order_has_the_same_answer(ranges in proptest::collection::vec(range(), 0..6)) {
+            let forth = ranges.join(",");
+            let back = ranges.iter().rev().cloned().collect::<Vec<_>>().join(" , ");
+            prop_assert_eq!(format(&forth), format(&back), "{}", forth);
+        }
+
+        /// Whoever refuses one of ours by name and takes the other gets the other.
+        #[test]
+        fn what_is_refused_is_not_sent(ranges in proptest::collection::vec(range(), 0..6)) {
+            let others = ranges.join(",");
+            let text = format!("application/openmetrics-text;version=1.0.0;q=0,{others},text/plain;version=0.0.4");
+            if !others.contains("openmetrics-text; version=1.0.0") {
+                prop_assert_eq!(format(&text), Format::Text004, "{}", text);
+            }
+            let open = format!("text/plain;version=0.0.4;q=0,{others},application/openmetrics-text;version=1.0.0");
+            if !others.contains("version=\"0.0.4\"") && !others.contains("openmetrics-text; version=1.0.0") {
+                prop_assert_eq!(format(&open), Format::OpenMetrics100, "{}", open);
+            }
+        }
+
         #[test]
         fn any_header_has_an_answer(header in "(?s).{0,200}", pieces in proptest::collection::vec("(gzip|zstd|text/plain|[*]/[*]|;|,|q=|[0-9.]|\")", 0..20)) {
             let _ = (format(&header), encoding(&header));
