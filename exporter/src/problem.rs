@@ -47,7 +47,8 @@ impl Problem {
         }
     }
 
-    /// As one line: `FILE:LINE:COLUMN: message (hint)`.
+    /// As one line: `FILE:LINE:COLUMN: message (hint)`. Control characters, which may come from the file
+    /// and would write into the terminal or the log, are escaped.
     pub fn show(&self, file: &Path) -> String {
         let mut text = file.display().to_string();
         if self.line > 0 {
@@ -58,6 +59,14 @@ impl Problem {
         if !self.hint.is_empty() {
             text.push_str(&format!(" ({})", self.hint));
         }
-        text
+        let mut shown = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c.is_control() {
+                shown.extend(c.escape_debug());
+            } else {
+                shown.push(c);
+            }
+        }
+        shown
     }
 }

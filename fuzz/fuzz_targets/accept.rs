@@ -9,7 +9,8 @@ fuzz_target!(|header: &str| {
     let lower = header.to_ascii_lowercase();
     // Nobody gets what was not asked for.
     if format(header) == Format::OpenMetrics100 {
-        assert!(lower.contains("application/openmetrics-text"), "{header}");
+        let named = ["application/openmetrics-text", "application/*", "*/*"];
+        assert!(named.iter().any(|name| lower.contains(name)), "{header}");
     }
     let named = |name: &str| lower.contains(name) || lower.contains('*');
     match encoding(header) {
@@ -17,7 +18,4 @@ fuzz_target!(|header: &str| {
         Encoding::Gzip => assert!(named("gzip"), "{header}"),
         Encoding::Zstd => assert!(named("zstd"), "{header}"),
     }
-    // A header that refuses everything adds nothing.
-    let refused = format!("{header}, gzip;q=0, zstd;q=0, *;q=0");
-    let _ = (encoding(&refused), format(&refused));
 });

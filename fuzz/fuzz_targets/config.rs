@@ -1,6 +1,8 @@
 //! `tidegauge.yml`.
 #![no_main]
 
+use std::path::Path;
+
 use libfuzzer_sys::fuzz_target;
 use tidegauge::config::Config;
 
@@ -16,6 +18,10 @@ fuzz_target!(|text: &str| {
         Err(problems) => {
             assert!(!problems.is_empty(), "a refusal has a reason");
             assert!(problems.is_sorted_by_key(|p| (p.line, p.column)));
+            for problem in &problems {
+                let shown = problem.show(Path::new("tidegauge.yml"));
+                assert!(!shown.contains(char::is_control), "{shown:?}");
+            }
         }
     }
 });

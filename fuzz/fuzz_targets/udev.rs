@@ -11,5 +11,8 @@ fuzz_target!(|content: &[u8]| {
         .flatten()
     {
         assert!(!value.is_empty() && !value.contains('\n'), "{value:?}");
+        // Written back it reads the same.
+        let again = parse(format!("E:ID_MODEL={value}\n").as_bytes());
+        assert_eq!(again.model, Some(value));
     }
 });

@@ -1,6 +1,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use tidegauge_model::units::{Bytes, Ratio};
 
@@ -96,4 +98,66 @@ tiers:
     ));
     insta::assert_snapshot!(problems("tiers: {name: hot}"));
     insta::assert_snapshot!(problems("tiers: [\n"));
+}
+
+#[test]
+fn control_characters_of_the_file_do_not_reach_the_terminal() {
+    let shown = problems("tiers: [{name: \"a\\e[31m\\nb\"}]\n");
+    assert!(shown.contains(r"tier `a\u{1b}[31m\nb`"), "{shown}");
+    assert!(
+        !shown.contains('\u{1b}') && shown.lines().count() == 2,
+        "{shown}"
+    );
+}
+
+proptest! {
+    /// Made of what a configuration is made of, so that it gets beyond the first mistake.
+    #[test]
+    fn any_text_is_a_configuration_or_told_what_is_wrong(
+        pieces in proptest::collection::vec(
+            "(tiers:|collectors:|disk:|name:|paths:|thresholds:|directories:|budget:|ages:|[\\[\\]{},&*|>-]|\n|  |\
+             hot|/a|\\.\\.|80%|7d|50GB|0|\"|'|#|é|\x1b|true|null) ?",
+            0..30,
+        ),
+    ) {
+        let text = pieces.concat();
+        let lines = u64::try_from(text.split('\n').count()).unwrap();
+        match Config::parse(&text) {
+            Ok(config) => prop_assert_eq!(config.tiers.unwrap_or_default().len(), config.tier_lines.len()),
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                for problem in problems {
+                    prop_assert!(problem.line <= lines + 1, "{:?}", problem);
+                    let shown = problem.show(Path::new("t.yml"));
+                    prop_assert!(!shown.contains(char::is_control), "{}", shown);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiers_come_back_as_they_were_written(
+        names in proptest::collection::btree_set("[a-z]{1,12}", 1..5),
+        percents in (0u8..=33, 34u8..=66, 67u8..=100),
+        gigabytes in 1u64..10_000,
+        days in 1u64..1000,
+    ) {
+        let (clear, warning, critical) = percents;
+        let tier = |name: &String| {
+            format!(
+                "  - name: {name}z\n    paths: [/{name}/]\n    thresholds: {{clear: {clear}%, warning: {warning}%, critical: {critical}%}}\n    \
+                 directories: [{{path: /{name}/x, budget: {gigabytes}GB, ages: [{days}d]}}]\n"
+            )
+        };
+        let text = format!("tiers:\n{}", names.iter().map(tier).collect::<String>());
+        let tiers = Config::parse(&text).unwrap().tiers.unwrap();
+        prop_assert_eq!(tiers.len(), names.len());
+        for (tier, name) in tiers.iter().zip(&names) {
+            prop_assert_eq!(&tier.name, &format!("{name}z"));
+            prop_assert_eq!(&tier.paths, &[Path::new("/").join(name)]);
+            prop_assert_eq!(tier.thresholds.warning, Ratio(f64::from(warning) / 100.0));
+            prop_assert_eq!(tier.directories[0].budget, Bytes(gigabytes * 1_000_000_000));
+            prop_assert_eq!(&tier.directories[0].ages, &[Duration::from_secs(days * 86_400)]);
+        }
+    }
 }
