@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::ArgMatches;
 use tidegauge_exporter::http::secure::Security;
 use tidegauge_exporter::http::{HttpStats, ReloadRequest, ServerOptions, bind, serve};
-use tidegauge_exporter::rights::keep_only;
+use tidegauge_exporter::rights::{keep_only, narrow_thread};
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::reload::{Outcome, Reloader};
+use crate::starter::Starter;
 use crate::{logging, systemd};
 
 /// Of the program.
@@ -77,8 +78,13 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             Arc::new(move || [stats.families(), outcome.families()].concat())
         };
         let storage = Arc::new(storage);
-        let sampler = Sampler::start(&host.context, storage, &chosen, VERSION, Arc::clone(&extra))
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let starter = Starter::start()?;
+        let (context, extra_of_it) = (host.context.clone(), Arc::clone(&extra));
+        let start = move || {
+            Sampler::start(&context, storage, &chosen, VERSION, extra_of_it)
+                .map_err(|error| Failure::failed(error.to_string()))
+        };
+        let sampler = starter.run(start).await?;
         let live = Arc::new(Live::new(sampler));
         let reloader = Reloader {
             matches: Arc::new(matches.clone()),
@@ -87,6 +93,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             extra,
             outcome,
             rights,
+            starter,
         };
         let (reload, requests) = mpsc::channel(1);
         tokio::spawn(reloader.serve(requests));
@@ -129,8 +136,14 @@ async fn hang_up(mut signals: Signal, reload: mpsc::Sender<ReloadRequest>) {
 }
 
 fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure> {
-    let security = Security::open(file, Arc::clone(stats))
-        .map_err(|problems| Failure::wrong(file, problems))?;
+    // Read with no more rights than it will be read again with, so that this does not fail only then.
+    let open = || {
+        narrow_thread(&[]).map_err(|error| Failure::failed(error.to_string()))?;
+        Security::open(file, Arc::clone(stats)).map_err(|problems| Failure::wrong(file, problems))
+    };
+    let security = std::thread::scope(|scope| scope.spawn(open).join()).map_err(|_| {
+        Failure::failed("reading the web configuration panicked; please report it")
+    })??;
     tracing::info!(
         file = %file.display(),
         tls = security.speaks_tls(),

@@ -10,6 +10,7 @@ mod failure;
 mod host;
 mod logging;
 pub mod reload;
+mod starter;
 mod status;
 mod systemd;
 

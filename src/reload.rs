@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::exporter::VERSION;
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::starter::Starter;
 use crate::systemd;
 
 static SUCCESSFUL: FamilySpec = FamilySpec::gauge(
@@ -81,6 +82,8 @@ pub struct Reloader {
     pub outcome: Arc<Outcome>,
     /// The rights that were kept at the start.
     pub rights: Vec<Right>,
+    /// Who has them.
+    pub starter: Starter,
 }
 
 impl Reloader {
@@ -115,7 +118,7 @@ impl Reloader {
         let memory = self.host.context.memory.clone();
         let extra = Arc::clone(&self.extra);
         // Files are read and mounts are looked at: not on the thread that answers scrapes.
-        let prepared = tokio::task::spawn_blocking(move || {
+        let prepare = move || {
             let mut host = Host::load(&matches)?;
             host.context.memory = memory;
             let chosen = host.collectors(&matches)?;
@@ -124,11 +127,9 @@ impl Reloader {
             let rights = host.rights(&chosen);
             let sampler = Sampler::start(&host.context, Arc::new(storage), &chosen, VERSION, extra)
                 .map_err(|error| Failure::failed(error.to_string()))?;
-            Ok::<_, Failure>((host, sampler, rights))
-        })
-        .await;
-        let (host, sampler, rights) = prepared
-            .map_err(|error| Failure::failed(format!("the reading stopped: {error}")))??;
+            Ok((host, sampler, rights))
+        };
+        let (host, sampler, rights) = self.starter.run(prepare).await?;
         // The first reading is taken before anybody is served by it.
         if sampler.snapshot(Wanted::all()).await.is_err() {
             return Err(Failure::failed("the new sampler stopped"));

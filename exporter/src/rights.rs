@@ -3,7 +3,8 @@
 
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+    set_no_new_privs,
 };
 use thiserror::Error;
 
@@ -16,6 +17,8 @@ pub enum Right {
     Ptrace,
     /// `CAP_SYS_ADMIN`.
     SysAdmin,
+    /// `CAP_SYS_RAWIO`.
+    RawIo,
 }
 
 impl Right {
@@ -25,6 +28,7 @@ impl Right {
             Self::ReadSearch => "CAP_DAC_READ_SEARCH",
             Self::Ptrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::RawIo => "CAP_SYS_RAWIO",
         }
     }
 
@@ -33,6 +37,7 @@ impl Right {
             Self::ReadSearch => CapabilitySet::DAC_READ_SEARCH,
             Self::Ptrace => CapabilitySet::SYS_PTRACE,
             Self::SysAdmin => CapabilitySet::SYS_ADMIN,
+            Self::RawIo => CapabilitySet::SYS_RAWIO,
         }
     }
 }
@@ -89,9 +94,73 @@ pub fn keep_only(needed: &[Right]) -> Result<Vec<&'static str>, RightsError> {
     Ok(names)
 }
 
+/// Whether the calling thread has this capability now.
+pub fn holds(right: Right) -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(right.set()))
+}
+
+/// Gives up, in the calling thread and in those that it starts from then on, every capability but those
+/// needed: a thread that talks to strangers has none of those that read devices.
+pub fn narrow_thread(needed: &[Right]) -> Result<(), RightsError> {
+    let fail = |what| move |source| RightsError { what, source };
+    let held = capabilities(None).map_err(fail("capget"))?;
+    let wanted = needed
+        .iter()
+        .fold(CapabilitySet::empty(), |all, right| all | right.set());
+    let kept = held.permitted & wanted;
+    if held.permitted == kept && held.effective == kept {
+        return Ok(());
+    }
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, sets).map_err(fail("capset"))
+}
+
+/// Lets the programs that the calling thread starts have the thread's capabilities, whatever user it is
+/// (ambient capabilities, capabilities(7)); else they would have none unless started by root.
+pub fn hand_down() -> Result<(), RightsError> {
+    let fail = |what| move |source| RightsError { what, source };
+    let held = capabilities(None).map_err(fail("capget"))?;
+    if held.inheritable == held.permitted {
+        return Ok(());
+    }
+    let sets = CapabilitySets {
+        inheritable: held.permitted,
+        ..held
+    };
+    set_capabilities(None, sets).map_err(fail("capset"))?;
+    for one in held.permitted.iter() {
+        configure_capability_in_ambient_set(one, true).map_err(fail("PR_CAP_AMBIENT"))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_keeps_what_it_needs_and_hands_it_down() {
+        let is_root = rustix::process::geteuid().is_root();
+        std::thread::spawn(move || {
+            narrow_thread(&[Right::RawIo]).unwrap();
+            let bits = if is_root { 1u64 << 17 } else { 0 };
+            assert_eq!(status("CapEff:"), format!("{bits:016x}"));
+            assert_eq!(holds(Right::RawIo), is_root);
+            assert!(!holds(Right::SysAdmin));
+            hand_down().unwrap();
+            for set in ["CapInh:", "CapAmb:"] {
+                assert_eq!(status(set), format!("{bits:016x}"), "{set}");
+            }
+            narrow_thread(&[]).unwrap();
+            assert_eq!(status("CapAmb:"), format!("{:016x}", 0));
+        })
+        .join()
+        .unwrap();
+    }
 
     fn status(key: &str) -> String {
         let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();

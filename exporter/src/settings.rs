@@ -1,6 +1,7 @@
 //! The settings of collectors: one table makes flags, configuration keys and documentation.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -19,6 +20,10 @@ pub enum SettingKind {
         /// The greatest that is taken.
         most: usize,
     },
+    /// The path of a file, or nothing.
+    Path,
+    /// Words, parted by commas; may be none.
+    Words,
 }
 
 /// One setting of a collector. Its key is that of the configuration file; the flag is
@@ -52,6 +57,9 @@ pub enum SettingError {
     /// A duration too short.
     #[error("`{0}` is too short: at least 1s")]
     TooShort(String),
+    /// Not a path from the root.
+    #[error("`{0}` is not an absolute path")]
+    Relative(String),
     /// Not a number in its range.
     #[error("`{value}` is not a number from 1 to {most}")]
     Count {
@@ -67,6 +75,8 @@ enum SettingValue {
     Pattern(Option<Regex>),
     Duration(Duration),
     Count(usize),
+    Path(Option<PathBuf>),
+    Words(Vec<String>),
 }
 
 /// Checked values of a collector's settings.
@@ -112,6 +122,19 @@ impl Settings {
                     });
                 }
             },
+            SettingKind::Path if value.is_empty() => SettingValue::Path(None),
+            SettingKind::Path if !value.starts_with('/') => {
+                return Err(SettingError::Relative(value.to_owned()));
+            }
+            SettingKind::Path => SettingValue::Path(Some(value.into())),
+            SettingKind::Words => SettingValue::Words(
+                value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            ),
         };
         self.0.insert(setting.key, checked);
         Ok(())
@@ -146,13 +169,41 @@ impl Settings {
             _ => None,
         }
     }
+
+    /// The path of this key, when one is set.
+    pub fn path(&self, key: &str) -> Option<&Path> {
+        match self.0.get(key) {
+            Some(SettingValue::Path(path)) => path.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The words of this key.
+    pub fn words(&self, key: &str) -> &[String] {
+        match self.0.get(key) {
+            Some(SettingValue::Words(words)) => words,
+            _ => &[],
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    static TABLE: [Setting; 4] = [
+    static TABLE: [Setting; 6] = [
+        Setting {
+            key: "command",
+            help: "",
+            kind: SettingKind::Path,
+            default: "",
+        },
+        Setting {
+            key: "operations",
+            help: "",
+            kind: SettingKind::Words,
+            default: "READ, WRITE",
+        },
         Setting {
             key: "in",
             help: "",
@@ -184,8 +235,8 @@ mod tests {
         let mut settings = Settings::defaults(&TABLE);
         assert!(settings.selects("in", "out", "sda"));
         assert!(!settings.selects("in", "out", "loop0"));
-        settings.set(&TABLE[0], "^sd").unwrap();
-        settings.set(&TABLE[1], "").unwrap();
+        settings.set(&TABLE[2], "^sd").unwrap();
+        settings.set(&TABLE[3], "").unwrap();
         assert!(settings.selects("in", "out", "sda") && !settings.selects("in", "out", "loop0"));
         assert_eq!(
             settings.duration("interval"),
@@ -195,29 +246,47 @@ mod tests {
     }
 
     #[test]
+    fn paths_and_words() {
+        let mut settings = Settings::defaults(&TABLE);
+        assert_eq!(settings.path("command"), None);
+        assert_eq!(settings.words("operations"), ["READ", "WRITE"]);
+        settings.set(&TABLE[0], "/usr/sbin/smartctl").unwrap();
+        settings.set(&TABLE[1], " ,").unwrap();
+        assert_eq!(
+            settings.path("command"),
+            Some(Path::new("/usr/sbin/smartctl"))
+        );
+        assert_eq!(settings.words("operations"), [""; 0]);
+        assert_eq!(
+            settings.set(&TABLE[0], "smartctl").unwrap_err().to_string(),
+            "`smartctl` is not an absolute path"
+        );
+    }
+
+    #[test]
     fn wrong_values_are_refused_with_the_reason() {
         let mut settings = Settings::default();
         assert!(
             settings
-                .set(&TABLE[0], "(")
+                .set(&TABLE[2], "(")
                 .unwrap_err()
                 .to_string()
                 .starts_with("`(` is not a regular expression")
         );
         assert!(
             settings
-                .set(&TABLE[2], "5")
+                .set(&TABLE[4], "5")
                 .unwrap_err()
                 .to_string()
                 .contains("not a duration")
         );
         assert_eq!(
-            settings.set(&TABLE[2], "10ms").unwrap_err().to_string(),
+            settings.set(&TABLE[4], "10ms").unwrap_err().to_string(),
             "`10ms` is too short: at least 1s"
         );
         for value in ["0", "65", "-1", "two", ""] {
             assert_eq!(
-                settings.set(&TABLE[3], value).unwrap_err().to_string(),
+                settings.set(&TABLE[5], value).unwrap_err().to_string(),
                 format!("`{value}` is not a number from 1 to 64")
             );
         }

@@ -30,6 +30,10 @@ pub struct FamilySpec {
     pub kind: MetricKind,
     /// Names of the labels its samples carry, for the generated documentation.
     pub labels: &'static [&'static str],
+    /// Where it is read from, for the generated documentation; empty: as its collector.
+    pub source: &'static str,
+    /// Rights that it needs, for the generated documentation; empty: as its collector.
+    pub rights: &'static str,
 }
 
 impl FamilySpec {
@@ -44,6 +48,8 @@ impl FamilySpec {
             help,
             kind: MetricKind::Counter,
             labels,
+            source: "",
+            rights: "",
         }
     }
 
@@ -58,6 +64,33 @@ impl FamilySpec {
             help,
             kind: MetricKind::Gauge,
             labels,
+            source: "",
+            rights: "",
+        }
+    }
+
+    /// Says where it is read from, where that is not its collector's source.
+    #[must_use]
+    pub const fn from(mut self, source: &'static str) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Says which rights it needs, where those are not its collector's: `none`, `CAP_SYS_ADMIN`.
+    #[must_use]
+    pub const fn with_rights(mut self, rights: &'static str) -> Self {
+        self.rights = rights;
+        self
+    }
+
+    /// The unit of its values, as its name tells.
+    pub fn unit(&self) -> &'static str {
+        let stem = self.name.trim_end_matches("_total");
+        let units = ["seconds", "bytes", "celsius", "ratio", "sectors"];
+        match units.iter().find(|unit| stem.ends_with(*unit)) {
+            Some(unit) => unit,
+            None if self.kind == MetricKind::Info || stem.ends_with("_info") => "1",
+            None => "",
         }
     }
 
@@ -72,6 +105,8 @@ impl FamilySpec {
             help,
             kind: MetricKind::Info,
             labels,
+            source: "",
+            rights: "",
         }
     }
 }

@@ -46,9 +46,31 @@ if [[ ! -e $modules ]]; then
   trap 'rm -f "$modules"; rmdir --ignore-fail-on-non-empty /lib/modules' EXIT
 fi
 
+# The three tiers' devices: one NVMe with two namespaces, one subsystem with two controllers that share a
+# namespace (multipath), two SATA disks, one SCSI disk. Sparse files; what an earlier run wrote is gone.
+for disk in nvme-a:4G nvme-b:256M nvme-shared:1G sata-a:2G sata-b:2G scsi-a:1G; do
+  rm -f "$vm/${disk%:*}.img"
+  truncate -s "${disk#*:}" "$vm/${disk%:*}.img"
+done
+drive() { echo "-drive file=$vm/$1.img,if=none,id=$1,format=raw,discard=unmap,cache=unsafe"; }
+devices="\
+$(drive nvme-a) $(drive nvme-b) -device nvme,id=nvme0,serial=TG0001 \
+-device nvme-ns,drive=nvme-a,bus=nvme0,nsid=1 -device nvme-ns,drive=nvme-b,bus=nvme0,nsid=2 \
+$(drive nvme-shared) -device nvme-subsys,id=pair,nqn=pair \
+-device nvme,id=nvme1,serial=TG0002,subsys=pair -device nvme,id=nvme2,serial=TG0002,subsys=pair \
+-device nvme-ns,drive=nvme-shared,bus=nvme1,nsid=1,shared=on \
+$(drive sata-a) $(drive sata-b) -device ahci,id=ahci \
+-device ide-hd,drive=sata-a,bus=ahci.0,serial=TGSATA1,wwn=0x5000c500a0000001 \
+-device ide-hd,drive=sata-b,bus=ahci.1,serial=TGSATA2,wwn=0x5000c500a0000002 \
+$(drive scsi-a) -device virtio-scsi-pci,id=scsi -device scsi-hd,drive=scsi-a,bus=scsi.0,serial=TGSCSI1 \
+-chardev socket,id=qmp,path=$vm/qmp.sock,server=on,wait=off -mon chardev=qmp,mode=control \
+-chardev socket,id=qmp-guest,path=$vm/qmp.sock -device virtio-serial-pci,id=tidegauge \
+-device virtserialport,bus=tidegauge.0,chardev=qmp-guest,name=tidegauge.qmp"
+rm -f "$vm/qmp.sock"
+
 # The exit code comes by the output, whatever virtme makes of it.
-PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 400 \
-  vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root -- \
+PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 600 \
+  vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root --qemu-opts="$devices" -- \
   "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "${1:-}" |
   tee "$vm/guest.log"
 grep -q '^guest: all passed' "$vm/guest.log" || fail "the tests in the guest did not pass"

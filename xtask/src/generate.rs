@@ -101,28 +101,43 @@ fn metrics() -> String {
                 );
             }
         }
-        families(&mut out, collector.families);
+        let mut rights: Vec<_> = collector.rights.iter().map(|(r, _)| r.name()).collect();
+        rights.dedup();
+        let rights = match rights.as_slice() {
+            [] => "none".to_owned(),
+            some => format!("better with {}", some.join(", ")),
+        };
+        families(&mut out, collector.families, collector.source, &rights);
     }
     out.push_str("\n## The exporter itself\n\nIn every answer, whatever `collect[]` asks for.\n");
-    families(&mut out, self_metrics::FAMILIES);
-    families(&mut out, stats::FAMILIES);
-    families(&mut out, tidegauge::reload::FAMILIES);
+    let own = [
+        self_metrics::FAMILIES,
+        stats::FAMILIES,
+        tidegauge::reload::FAMILIES,
+    ];
+    families(&mut out, &own.concat(), "the exporter", "none");
     out
 }
 
-fn families(out: &mut String, families: &[&FamilySpec]) {
-    out.push_str("\n| metric | type | labels | |\n|---|---|---|---|\n");
+fn families(out: &mut String, families: &[&FamilySpec], source: &str, rights: &str) {
+    out.push_str(
+        "\n| metric | type | unit | labels | source | rights | |\n|---|---|---|---|---|---|---|\n",
+    );
     for family in families {
         let kind = match family.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
             MetricKind::Info => "info",
         };
+        let own = |own: &'static str, general| if own.is_empty() { general } else { own };
         let _ = writeln!(
             out,
-            "| `{}` | {kind} | {} | {} |",
+            "| `{}` | {kind} | {} | {} | {} | {} | {} |",
             family.name,
+            family.unit(),
             family.labels.join(", "),
+            own(family.source, source),
+            own(family.rights, rights),
             family.help
         );
     }

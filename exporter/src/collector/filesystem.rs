@@ -6,7 +6,6 @@ use tidegauge_model::reading::{Reading, Why};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::host::ReadError;
 use crate::host::pass::Pass;
-use crate::rights::Right;
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "mountpoint", "device", "fstype"];
@@ -82,6 +81,7 @@ static MOUNT_INFO: FamilySpec = FamilySpec::info(
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "filesystem",
     help: "space, inodes and state of every mounted filesystem that stores data",
+    source: "/proc/1/mountinfo, statfs",
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[
@@ -110,10 +110,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(
-        Right::ReadSearch,
-        "to ask filesystems that are mounted below directories closed to others",
-    )],
+    rights: &[],
     families: &[
         &SIZE,
         &FREE,

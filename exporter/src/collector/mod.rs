@@ -37,6 +37,8 @@ pub struct CollectorSpec {
     pub name: &'static str,
     /// What it reads, in a sentence.
     pub help: &'static str,
+    /// Where it reads.
+    pub source: &'static str,
     /// Whether it runs unless told otherwise.
     pub default_enabled: bool,
     /// When it reads.

@@ -24,6 +24,7 @@ static STALLED: FamilySpec = FamilySpec::counter(
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "pressure",
     help: "I/O pressure of the host (/proc/pressure/io)",
+    source: "/proc/pressure/io",
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[],

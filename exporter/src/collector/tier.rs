@@ -61,6 +61,7 @@ static FILES_FREE: FamilySpec = FamilySpec::gauge(
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "tier",
     help: "size, fill level and thresholds of each tier",
+    source: "/proc/1/mountinfo, statfs, configuration",
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[],

@@ -84,6 +84,23 @@ impl BlockSource {
         }
     }
 
+    /// Every block device that has a size, with its number.
+    pub fn list(&self) -> Vec<(String, DeviceNumber)> {
+        let folder = self.sysfs.join("class/block");
+        names_in(&folder)
+            .into_iter()
+            .filter(|name| {
+                attribute(&folder.join(name).join("size")).is_none_or(|size| size != "0")
+            })
+            .filter_map(|name| {
+                let dev = attribute(&folder.join(&name).join("dev"))?;
+                let (major, minor) = dev.split_once(':')?;
+                let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+                Some((name.replace('!', "/"), DeviceNumber { major, minor }))
+            })
+            .collect()
+    }
+
     /// What may change while the device stays the same one: (diskseq, scheduler).
     pub fn volatile(&self, device: &BlockDevice) -> (String, String) {
         let disk = self.folder(if device.parent.is_empty() {

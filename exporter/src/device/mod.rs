@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod diskstats;
+pub mod isolate;
 pub mod kernel_file;
 pub mod mountinfo;
 pub mod pressure;
@@ -9,5 +10,6 @@ pub mod probe;
 pub mod process;
 pub mod quota;
 pub mod statfs;
+pub mod tool;
 pub mod tree;
 pub mod udev;

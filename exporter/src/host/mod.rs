@@ -1,6 +1,7 @@
 //! The host as one reading sees it: its mounts, their tiers, how full they are. Below the collectors,
 //! which share it.
 
+pub mod blocks;
 pub mod pass;
 pub mod storage;
 pub mod tiers;
@@ -13,10 +14,16 @@ use thiserror::Error;
 use crate::rights::{Need, Right};
 
 /// What reading the host needs beyond the rights of an ordinary user.
-pub static RIGHTS: &[Need] = &[(
-    Right::Ptrace,
-    "to read the host's own mounts (/proc/1/mountinfo) where a unit has a mount namespace of its own",
-)];
+pub static RIGHTS: &[Need] = &[
+    (
+        Right::Ptrace,
+        "to read the host's own mounts (/proc/1/mountinfo) where a unit has a mount namespace of its own",
+    ),
+    (
+        Right::ReadSearch,
+        "to ask filesystems that are mounted below directories closed to others",
+    ),
+];
 
 /// Why something could not be read; it names the thing, the reason and what to do.
 #[derive(Clone, Debug, Error)]

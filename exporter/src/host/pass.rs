@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::ReadError;
+use super::blocks::Blocks;
 use super::storage::{Filesystems, MountLayout, Storage};
 
 /// One reading of the host.
@@ -25,6 +26,11 @@ impl Pass {
     /// The mounts and their tiers.
     pub fn layout(&self) -> Result<Arc<MountLayout>, ReadError> {
         self.layout.get_or_init(|| self.storage.layout()).clone()
+    }
+
+    /// Block devices and the tiers that they serve, some seconds old at most.
+    pub fn blocks(&self) -> Result<Arc<Blocks>, ReadError> {
+        Ok(self.storage.blocks(&self.layout()?))
     }
 
     /// How full the filesystems are.

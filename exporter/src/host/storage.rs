@@ -13,6 +13,7 @@ use tidegauge_model::reading::{Reading, Why};
 use tidegauge_model::tier::Tier;
 
 use super::ReadError;
+use super::blocks::{BlockCache, Blocks};
 use crate::device::block::BlockSource;
 use crate::device::mountinfo::MountInfo;
 use crate::device::probe::{Ask, MountKey, Prober, Shown, Timing};
@@ -82,6 +83,7 @@ pub struct Storage {
     selection: Settings,
     rootfs: PathBuf,
     blocks: BlockSource,
+    block_cache: Mutex<BlockCache>,
     mounts: Mutex<(MountInfo, Option<Arc<MountLayout>>)>,
     prober: Mutex<(Prober, Option<Arc<MountLayout>>)>,
 }
@@ -101,6 +103,7 @@ impl Storage {
             selection,
             rootfs: rootfs.to_owned(),
             blocks,
+            block_cache: Mutex::default(),
             mounts: Mutex::new((MountInfo::new(procfs), None)),
             prober: Mutex::new((Prober::new(timing, ask), None)),
         }
@@ -157,6 +160,14 @@ impl Storage {
             readings,
             inside,
         })
+    }
+
+    /// Block devices and the tiers that they serve, some seconds old at most.
+    pub fn blocks(&self, layout: &Arc<MountLayout>) -> Arc<Blocks> {
+        self.block_cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .read(&self.blocks, layout, &self.tiers)
     }
 
     fn counts(&self, mount: &Mount) -> bool {

@@ -21,6 +21,7 @@ use crate::device::probe::SHOWN_FOR;
 use crate::host::pass::Pass;
 use crate::host::storage::Storage;
 use crate::http::{CollectorInfo, Scrape, Wanted};
+use crate::rights::narrow_thread;
 use crate::settings::Settings;
 
 /// A scrape waits no longer than this for its collectors. (For mounts it waits far less; see
@@ -84,6 +85,11 @@ impl Sampler {
                 storage: Arc::clone(&storage),
                 board: Arc::clone(&board),
                 index,
+                rights: crate::host::RIGHTS
+                    .iter()
+                    .chain(spec.rights)
+                    .map(|(right, _)| *right)
+                    .collect(),
             })?;
             running.push(Running { spec, worker });
         }
@@ -109,6 +115,9 @@ impl Sampler {
             .name("sampler".into())
             .stack_size(512 << 10)
             .spawn(move || {
+                if let Err(error) = narrow_thread(&[]) {
+                    tracing::warn!(%error, "the sampler keeps rights that it does not need");
+                }
                 engine.read(&[Wanted::all()]);
                 is_ready.store(true, Ordering::Release);
                 engine.serve(&inbox);

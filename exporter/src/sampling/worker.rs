@@ -11,6 +11,7 @@ use crate::collector::Collector;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::host::storage::Storage;
+use crate::rights::{Right, narrow_thread};
 
 /// What is known of a collector after its last run.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,8 @@ pub struct Job {
     pub board: Arc<Board>,
     /// See `board`.
     pub index: usize,
+    /// The rights that its thread keeps.
+    pub rights: Vec<Right>,
 }
 
 impl Worker {
@@ -108,6 +111,9 @@ impl Worker {
 }
 
 fn run(mut job: Job, inbox: &Receiver<(u64, Arc<Pass>)>) {
+    if let Err(error) = narrow_thread(&job.rights) {
+        tracing::warn!(collector = job.name, %error, "the collector keeps more rights than it needs");
+    }
     let mut failing = false;
     loop {
         let (number, pass) = match job.interval {

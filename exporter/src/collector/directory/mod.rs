@@ -87,6 +87,7 @@ static WALK_TIME: FamilySpec = FamilySpec::gauge(
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "directory",
     help: "what directories with a budget hold, and how old it is",
+    source: "quotactl_fd, btrfs ioctls, statx",
     default_enabled: true,
     schedule: Schedule::OwnTimers,
     settings: &[

@@ -12,6 +12,7 @@ use tidegauge_model::tier::Tier;
 use super::histories::Histories;
 use crate::device::block::{BlockDevice, BlockSource};
 use crate::device::diskstats::{Counters, DiskStats};
+use crate::host::blocks::tiers_of;
 use crate::host::storage::MountLayout;
 
 /// The scheduler of each disk, and whether it was replaced, are looked up this often …
@@ -126,52 +127,15 @@ impl Devices {
         changed
     }
 
-    /// Works out the tier of every disk: that of the filesystems on it, and for what they lie on in
-    /// turn the same. Where filesystems of several tiers share a disk, the hottest is the disk's. Disks
-    /// without any take the tier whose device glob matches.
     fn assign_tiers(&mut self, layout: &MountLayout) {
-        let by_number: FxHashMap<DeviceNumber, &str> = self
-            .known
-            .iter()
-            .map(|(name, known)| (known.dev, name.as_str()))
+        let devices = self.known.values().map(|known| (known.dev, &known.device));
+        let found = tiers_of(devices, &self.source, layout, &self.tiers);
+        let found: FxHashMap<String, usize> = found
+            .into_iter()
+            .map(|(name, tier)| (name.to_owned(), tier))
             .collect();
-        let btrfs = self.source.btrfs_devices();
-        let mut work: Vec<(String, usize)> = Vec::new();
-        for mount in layout.table.visible() {
-            let Some(tier) = layout.placement.tier_of(mount.dev) else {
-                continue;
-            };
-            if let Some(name) = by_number.get(&mount.dev) {
-                work.push(((*name).to_owned(), tier));
-            } else if mount.fstype == "btrfs" {
-                // btrfs has a device number of its own; sysfs tells what it lies on.
-                let source = mount.source.to_string_lossy();
-                let on: Vec<&String> = btrfs
-                    .iter()
-                    .filter(|set| set.iter().any(|n| self.is_at(n, &source)))
-                    .flatten()
-                    .collect();
-                work.extend(on.into_iter().map(|name| (name.clone(), tier)));
-            }
-        }
-        let mut tiers: FxHashMap<String, usize> = FxHashMap::default();
-        while let Some((name, tier)) = work.pop() {
-            if tiers.get(&name).is_some_and(|&known| known <= tier) {
-                continue;
-            }
-            if let Some(known) = self.known.get(&name) {
-                let below = known.device.slaves.iter().chain([&known.device.parent]);
-                work.extend(below.filter(|n| !n.is_empty()).map(|n| (n.clone(), tier)));
-            }
-            tiers.insert(name, tier);
-        }
         for (name, known) in &mut self.known {
-            let by_glob = || {
-                self.tiers
-                    .iter()
-                    .position(|t| t.devices.iter().any(|glob| matches(glob, &known.device)))
-            };
-            let tier = tiers.get(name).copied().or_else(by_glob);
+            let tier = found.get(name).copied();
             if known.labels.rendered().is_empty() || known.tier != tier {
                 known.tier = tier;
                 let tier = tier.map_or("", |i| &self.tiers[i].name);
@@ -180,22 +144,6 @@ impl Devices {
             }
         }
     }
-
-    /// Whether the kernel's device `name` is what a mount calls `source`.
-    fn is_at(&self, name: &str, source: &str) -> bool {
-        source.strip_prefix("/dev/") == Some(name)
-            || self.known.get(name).is_some_and(|known| {
-                !known.device.dm_name.is_empty()
-                    && source.strip_prefix("/dev/mapper/") == Some(&known.device.dm_name)
-            })
-    }
-}
-
-fn matches(glob: &str, device: &BlockDevice) -> bool {
-    let mapped = !device.dm_name.is_empty();
-    fast_glob::glob_match(glob, &device.name)
-        || fast_glob::glob_match(glob, format!("/dev/{}", device.name))
-        || (mapped && fast_glob::glob_match(glob, format!("/dev/mapper/{}", device.dm_name)))
 }
 
 fn info_labels(labels: &Labels, dev: DeviceNumber, device: &BlockDevice) -> Labels {

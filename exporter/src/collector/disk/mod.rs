@@ -177,6 +177,7 @@ static COUNTERS: [(FamilySpec, Read); 17] = [
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "disk",
     help: "counters of /proc/diskstats and the identity of every disk",
+    source: "/proc/diskstats, /sys/class/block, udev",
     default_enabled: true,
     schedule: Schedule::AtScrape,
     settings: &[

@@ -1,0 +1,171 @@
+//! The host's block devices and the tier that each serves, for collectors of disks and of what lies on them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use tidegauge_model::mount::DeviceNumber;
+use tidegauge_model::tier::Tier;
+
+use super::storage::MountLayout;
+use crate::device::block::{BlockDevice, BlockSource};
+
+/// What was read is good for this long while the mounts stay the same.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Block devices by their kernel names.
+pub type BlockTable = FxHashMap<String, (DeviceNumber, BlockDevice)>;
+
+/// Works out the tier (as index) of every device: that of the filesystems on it, and for what they lie on in
+/// turn the same. Where filesystems of several tiers share a disk, the hottest is the disk's. Disks
+/// without any take the tier whose device glob matches.
+pub fn tiers_of<'a>(
+    devices: impl Iterator<Item = (DeviceNumber, &'a BlockDevice)>,
+    source: &BlockSource,
+    layout: &MountLayout,
+    tiers: &[Tier],
+) -> FxHashMap<&'a str, usize> {
+    let (mut by_name, mut by_number) = (FxHashMap::default(), FxHashMap::default());
+    for (dev, device) in devices {
+        by_name.insert(device.name.as_str(), device);
+        by_number.insert(dev, device);
+    }
+    let btrfs = source.btrfs_devices();
+    let mut work: Vec<(&str, usize)> = Vec::new();
+    for mount in layout.table.visible() {
+        let Some(tier) = layout.placement.tier_of(mount.dev) else {
+            continue;
+        };
+        if let Some(device) = by_number.get(&mount.dev) {
+            work.push((&device.name, tier));
+        } else if mount.fstype == "btrfs" {
+            // btrfs has a device number of its own; sysfs tells what it lies on.
+            let source = mount.source.to_string_lossy();
+            let known = |name: &String| by_name.get(name.as_str()).copied();
+            let on = btrfs
+                .iter()
+                .filter(|set| set.iter().any(|n| is_at(n, known(n), &source)))
+                .flatten()
+                .filter_map(known);
+            work.extend(on.map(|device| (device.name.as_str(), tier)));
+        }
+    }
+    let mut found: FxHashMap<&str, usize> = FxHashMap::default();
+    while let Some((name, tier)) = work.pop() {
+        if found.get(name).is_some_and(|&known| known <= tier) {
+            continue;
+        }
+        if let Some(device) = by_name.get(name) {
+            let below = device.slaves.iter().chain([&device.parent]);
+            work.extend(below.filter(|n| !n.is_empty()).map(|n| (n.as_str(), tier)));
+        }
+        found.insert(name, tier);
+    }
+    for device in by_name.into_values() {
+        if !found.contains_key(device.name.as_str())
+            && let Some(tier) = tiers
+                .iter()
+                .position(|t| t.devices.iter().any(|glob| matches(glob, device)))
+        {
+            found.insert(&device.name, tier);
+        }
+    }
+    found
+}
+
+/// Whether the kernel's device `name` is what a mount calls `source`.
+fn is_at(name: &str, device: Option<&BlockDevice>, source: &str) -> bool {
+    source.strip_prefix("/dev/") == Some(name)
+        || device.is_some_and(|device| {
+            !device.dm_name.is_empty()
+                && source.strip_prefix("/dev/mapper/") == Some(&device.dm_name)
+        })
+}
+
+fn matches(glob: &str, device: &BlockDevice) -> bool {
+    let mapped = !device.dm_name.is_empty();
+    fast_glob::glob_match(glob, &device.name)
+        || fast_glob::glob_match(glob, format!("/dev/{}", device.name))
+        || (mapped && fast_glob::glob_match(glob, format!("/dev/mapper/{}", device.dm_name)))
+}
+
+/// All block devices at one moment. Empty ones (loop devices with nothing behind them) are left out.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    table: BlockTable,
+    tiers: FxHashMap<String, usize>,
+    names: Arc<[Tier]>,
+}
+
+impl Blocks {
+    /// The device of this kernel name (`sda`, `nvme0n1p2`, `dm-3`).
+    pub fn get(&self, name: &str) -> Option<&BlockDevice> {
+        self.table.get(name).map(|(_, device)| device)
+    }
+
+    /// The device of this number.
+    pub fn by_number(&self, dev: DeviceNumber) -> Option<&BlockDevice> {
+        self.iter()
+            .find_map(|(number, device)| (number == dev).then_some(device))
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (DeviceNumber, &BlockDevice)> {
+        self.table.values().map(|(dev, device)| (*dev, device))
+    }
+
+    /// The name of the tier that a device serves, for a label: empty when none.
+    pub fn tier(&self, name: &str) -> &str {
+        self.hottest([name])
+    }
+
+    /// The hottest tier that any of these devices serves; empty when none.
+    pub fn hottest<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> &str {
+        let tiers = names.into_iter().filter_map(|name| self.tiers.get(name));
+        tiers.min().map_or("", |&index| &self.names[index].name)
+    }
+}
+
+/// Keeps the last reading of [`Blocks`].
+#[derive(Debug, Default)]
+pub struct BlockCache {
+    known: Option<(Instant, Arc<MountLayout>, Arc<Blocks>)>,
+}
+
+impl BlockCache {
+    /// What sysfs tells, or told a short while ago with the same mounts.
+    pub fn read(
+        &mut self,
+        source: &BlockSource,
+        layout: &Arc<MountLayout>,
+        tiers: &Arc<[Tier]>,
+    ) -> Arc<Blocks> {
+        let now = Instant::now();
+        if let Some((at, by, blocks)) = &self.known
+            && Arc::ptr_eq(by, layout)
+            && now.saturating_duration_since(*at) < FRESH
+        {
+            return Arc::clone(blocks);
+        }
+        let table: BlockTable = source
+            .list()
+            .into_iter()
+            .map(|(name, dev)| {
+                let device = source.read(&name, dev);
+                (name, (dev, device))
+            })
+            .collect();
+        let devices = table.values().map(|(dev, device)| (*dev, device));
+        let found = tiers_of(devices, source, layout, tiers);
+        let found = found
+            .into_iter()
+            .map(|(name, tier)| (name.to_owned(), tier));
+        let blocks = Arc::new(Blocks {
+            tiers: found.collect(),
+            table,
+            names: Arc::clone(tiers),
+        });
+        self.known = Some((now, Arc::clone(layout), Arc::clone(&blocks)));
+        blocks
+    }
+}
