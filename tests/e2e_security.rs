@@ -47,7 +47,7 @@ fn confined(capabilities: &str) -> Vec<String> {
 fn start(capabilities: &str, config: &str) -> Exporter {
     let by = confined(capabilities);
     let by: Vec<&str> = by.iter().map(String::as_str).collect();
-    Exporter::start_by(&by, &[], config)
+    Exporter::start_by(&by, &COLLECTORS, config)
 }
 
 fn sample(exporter: &Exporter, series: &str) -> Option<f64> {
@@ -59,17 +59,54 @@ fn sample(exporter: &Exporter, series: &str) -> Option<f64> {
         .find_map(|l| l.strip_prefix(&series)?.parse().ok())
 }
 
-/// Values of a key of every thread's status.
-fn of_threads(pid: u32, key: &str) -> Vec<String> {
+/// Values of a key of every thread's status, with the thread's name; that of the first is the program's.
+fn of_threads(pid: u32, key: &str) -> Vec<(String, String)> {
     fs::read_dir(format!("/proc/{pid}/task"))
         .unwrap()
         .filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok())
         .map(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key));
-            line.unwrap().trim().to_owned()
+            let of = |key| status.lines().find_map(|line| line.strip_prefix(key));
+            let value = |key| of(key).unwrap().trim().to_owned();
+            (value("Name:"), value(key))
         })
         .collect()
 }
+
+/// CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE: to see the host's mounts and what is on them.
+const HOST: u64 = 1 << 2 | 1 << 19;
+const SYS_ADMIN: u64 = 1 << 21;
+
+/// Each thread has the rights that its work needs: those that serve and put together have none.
+fn check_threads(pid: u32, of_walks: u64) {
+    let sets = of_threads(pid, "CapEff:");
+    let bits_of = |name: &str| -> Vec<u64> {
+        let named = sets.iter().filter(|(of, _)| of == name);
+        named
+            .map(|(_, bits)| u64::from_str_radix(bits, 16).unwrap())
+            .collect()
+    };
+    assert_eq!(bits_of("tidegauge"), [0], "{sets:?}");
+    assert_eq!(bits_of("sampler"), [0], "{sets:?}");
+    assert_eq!(bits_of("collect-disk"), [HOST], "{sets:?}");
+    // The kernel cuts names of threads off.
+    assert_eq!(bits_of("collect-directo"), [of_walks], "{sets:?}");
+    for key in ["CapEff:", "CapPrm:"] {
+        for (name, bits) in of_threads(pid, key) {
+            let bits = u64::from_str_radix(&bits, 16).unwrap();
+            assert_eq!(bits & !of_walks, 0, "{key} {name}");
+        }
+    }
+}
+
+/// The collectors whose rights are looked at here.
+const COLLECTORS: [&str; 6] = [
+    "--collector.disable-defaults",
+    "--collector.directory",
+    "--collector.disk",
+    "--collector.filesystem",
+    "--collector.pressure",
+    "--collector.tier",
+];
 
 /// A filesystem with a directory that only root may enter, in folders that others may.
 fn closed() -> (LoopFs, std::path::PathBuf) {
@@ -117,26 +154,24 @@ fn with_its_rights_it_reads_all_and_keeps_no_more() {
         assert_eq!(sample(&exporter, &series), Some(1.0), "{collector}");
     }
     let pid = exporter.pid();
-    // CAP_DAC_READ_SEARCH is 2, CAP_SYS_PTRACE 19, CAP_SYS_ADMIN 21.
-    let bits = format!("{:016x}", 1u64 << 2 | 1 << 19 | 1 << 21);
-    assert!(of_threads(pid, "CapEff:").iter().all(|set| *set == bits));
+    check_threads(pid, HOST | SYS_ADMIN);
     for key in ["CapInh:", "CapAmb:"] {
         assert!(
             of_threads(pid, key)
                 .iter()
-                .all(|set| *set == format!("{:016x}", 0)),
+                .all(|(_, set)| *set == format!("{:016x}", 0)),
             "{key}"
         );
     }
     assert!(
         of_threads(pid, "NoNewPrivs:")
             .iter()
-            .all(|flag| flag == "1")
+            .all(|(_, flag)| flag == "1")
     );
     assert!(
         of_threads(pid, "Uid:")
             .iter()
-            .all(|ids| ids.starts_with("65534\t65534"))
+            .all(|(_, ids)| ids.starts_with("65534\t65534"))
     );
     exporter.stop();
 }
@@ -167,7 +202,7 @@ fn without_any_right_it_says_what_it_cannot_read() {
     assert!(
         of_threads(exporter.pid(), "CapEff:")
             .iter()
-            .all(|set| *set == format!("{:016x}", 0))
+            .all(|(_, set)| *set == format!("{:016x}", 0))
     );
     exporter.stop();
 }
@@ -180,18 +215,12 @@ fn as_root_it_gives_up_what_it_does_not_need() {
         "tiers:\n  - {{name: hot, paths: [{:?}]}}\n",
         fs.mountpoint()
     );
-    for (config, bits) in [
-        (tiers, 1u64 << 2 | 1 << 19),
-        (config(&fs, &data), 1 << 2 | 1 << 19 | 1 << 21),
-    ] {
-        let exporter = Exporter::start(&[], &config);
-        for key in ["CapEff:", "CapPrm:", "CapBnd:"] {
-            let sets = of_threads(exporter.pid(), key);
-            assert!(
-                sets.iter().all(|set| *set == format!("{bits:016x}")),
-                "{key} {sets:?}"
-            );
+    for (config, bits) in [(tiers, HOST), (config(&fs, &data), HOST | SYS_ADMIN)] {
+        let exporter = Exporter::start(&COLLECTORS, &config);
+        for (name, set) in of_threads(exporter.pid(), "CapBnd:") {
+            assert_eq!(set, format!("{bits:016x}"), "{name}");
         }
+        check_threads(exporter.pid(), bits);
         exporter.stop();
     }
 }

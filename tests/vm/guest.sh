@@ -16,6 +16,6 @@ for writable in /etc/lvm /var/lib/nfs /var/lib/btrfs; do
 done
 udevadm settle --timeout=10
 export TIDEGAUGE_BIN="$2" TIDEGAUGE_SKIPPED="$root/target/rig/skipped.txt"
-if "$1" --test-threads=1 --nocapture $3 && ! [ -s "$TIDEGAUGE_SKIPPED" ]; then
+if "$1" --test-threads=1 $3 && ! [ -s "$TIDEGAUGE_SKIPPED" ]; then
   echo "guest: all passed"
 fi
