@@ -141,7 +141,11 @@ impl Placement {
                     if !mounted {
                         placed[index].down.push(Down::NotMounted(path.clone()));
                     }
-                } else if let Some(holder) = table.holding(path).filter(|m| m.mountpoint != *path) {
+                } else if let Some(holder) = table
+                    .holding(path)
+                    // Memory that holds the mount points of volumes is no volume.
+                    .filter(|m| m.mountpoint != *path && m.class().is_storage() && counts(m))
+                {
                     let below =
                         |m: &Mount| m.class().is_storage() && m.mountpoint.starts_with(path);
                     let strength = if table.visible().any(below) {
@@ -434,6 +438,19 @@ mod tests {
     fn memory_counts_only_when_named() {
         assert_eq!(place(&[tier("a", &["/tmp"])], &[ROOT, TMP]), ["a: /tmp | "]);
         assert_eq!(place(&[tier("a", &["/"])], &[ROOT, TMP]), ["a: / | "]);
+    }
+
+    #[test]
+    fn memory_that_holds_mount_points_does_not_count() {
+        let volume = "8 7 253:0 / /tmp/hot/pg rw - xfs /dev/mapper/vg_jts-postgresql rw";
+        assert_eq!(
+            place(&[tier("hot", &["/tmp/hot"])], &[ROOT, TMP, volume]),
+            ["hot: /tmp/hot/pg | "]
+        );
+        assert_eq!(
+            place(&[tier("hot", &["/tmp/hot"])], &[ROOT, TMP]),
+            ["hot:  | no filesystem matches its paths and devices"]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots Debian's kernel under software emulation on a read-only view of this machine's root, runs the
 # tests of tests/vm/guest in it as root, and powers off: for what the kernel of a build machine may lack
-# (project quotas). About a minute. usage: tests/vm/boot.sh [FILTER]
+# (NVMe, device mapper, NFS, project quotas). usage: tests/vm/boot.sh [FILTER | --bench]
 #
 # Needs root (modules are linked to /lib/modules while it runs), qemu-system-x86, kmod, busybox-static,
 # python3 with pip, and the release build. What it downloads stays in target/vm.
@@ -10,6 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
 vm=$root/target/vm
 mkdir -p "$vm" "$root/target/rig"
+target=vm_guest filter=${1:-}
+[[ $filter != --bench ]] || target=vm_bench filter=
 
 fail() { echo "vm: $*" >&2; exit 1; }
 
@@ -33,8 +35,8 @@ fi
 image=$(echo "$vm"/kernel/boot/vmlinuz-*)
 version=${image##*/vmlinuz-}
 
-tests=$(cargo test --locked --no-run --test vm_guest --message-format=json 2>"$vm/build.log" |
-  jq -r 'select(.target.name == "vm_guest" and .executable) | .executable') ||
+tests=$(cargo test --locked --no-run --test $target --message-format=json 2>"$vm/build.log" |
+  jq -r 'select(.target.name == "'$target'" and .executable) | .executable') ||
   fail "$(tail -n 40 "$vm/build.log")"
 [[ -x $tests ]] || fail "the tests were not built"
 
@@ -71,6 +73,6 @@ rm -f "$vm/qmp.sock"
 # The exit code comes by the output, whatever virtme makes of it.
 PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 600 \
   vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root --qemu-opts="$devices" -- \
-  "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "${1:-}" |
+  "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "$filter" |
   tee "$vm/guest.log"
 grep -q '^guest: all passed' "$vm/guest.log" || fail "the tests in the guest did not pass"

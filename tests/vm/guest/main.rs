@@ -16,3 +16,5 @@
 )]
 
 mod quota;
+mod three_tiers;
+mod tiers;
