@@ -16,6 +16,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   generate             docs/metrics.md, man pages and completions, from the program itself
   fuzz [TARGET…] [--seconds N]   every parser of outside bytes on inputs that libFuzzer makes up
   golden               the goldens anew, after a change that was meant
+  bench devices        collectors of devices in the virtual machine; writes docs/benchmarks.md
   bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
   bench walk [--quick]     walks beside diskus, dust, pdu, gdu and du; writes docs/benchmarks.md";
 
@@ -26,6 +27,7 @@ fn main() -> Result<()> {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["generate"] => generate::all(),
         ["golden"] => generate::goldens(),
+        ["bench", "devices"] => bench::devices::run(),
         ["bench", "scrape"] => bench::scrape::run(false),
         ["bench", "scrape", "--quick"] => bench::scrape::run(true),
         ["bench", "walk"] => bench::walk::run(false),

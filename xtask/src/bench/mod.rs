@@ -1,6 +1,7 @@
 //! Benchmarks: ours and a peer in turn, medians and ratios.
 
 mod client;
+pub mod devices;
 mod document;
 mod mounts;
 mod process;
