@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use tidegauge_exporter::collector::{
-    COLLECTORS, CollectorSpec, Context, Memory, directory, filesystem,
+    Access, COLLECTORS, CollectorSpec, Context, Memory, directory, filesystem,
 };
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
@@ -66,6 +66,7 @@ impl Host {
                 rootfs: path("path.rootfs"),
                 tiers: config.tiers.clone().unwrap_or_default().into(),
                 memory: Memory::new(&path("path.procfs")),
+                access: Access::default(),
             },
             state_dir: matches
                 .get_one::<PathBuf>("state-dir")

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_exporter::collector::{COLLECTORS, Context, Memory};
+use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
@@ -121,6 +121,7 @@ fn expose(format: Format) -> String {
         rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
+        access: Access::default(),
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()

@@ -6,6 +6,7 @@ pub mod directory;
 pub mod disk;
 pub mod filesystem;
 pub mod pressure;
+pub mod readings;
 pub mod tier;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use tidegauge_model::tier::Tier;
 
 use self::directory::Watchers;
 use self::disk::Histories;
+use self::readings::Readings;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::rights::Need;
@@ -79,7 +81,13 @@ pub struct Context {
     pub tiers: Arc<[Tier]>,
     /// What collectors keep over a change of the configuration.
     pub memory: Memory,
+    /// How devices are asked.
+    pub access: Access,
 }
+
+/// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
+#[derive(Clone, Default)]
+pub struct Access {}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]
@@ -88,6 +96,8 @@ pub struct Memory {
     pub watchers: Arc<Watchers>,
     /// Counters of disks, extended over wraps.
     pub disks: Arc<Histories>,
+    /// What came of asking each device.
+    pub readings: Arc<Readings>,
 }
 
 impl Memory {
@@ -96,6 +106,7 @@ impl Memory {
         Self {
             watchers: Arc::new(Watchers::with_pressure(procfs)),
             disks: Arc::default(),
+            readings: Arc::default(),
         }
     }
 }
