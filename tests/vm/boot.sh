@@ -40,10 +40,12 @@ tests=$(cargo test --locked --no-run --test $target --message-format=json 2>"$vm
   fail "$(tail -n 40 "$vm/build.log")"
 [[ -x $tests ]] || fail "the tests were not built"
 
-# The guest sees this machine's /lib/modules. A link that is there already is of another run.
+# The guest sees this machine's /lib/modules. A link that is there already is of another run; one that leads nowhere
+# is of a run that was killed in a folder that has gone.
 modules=/lib/modules/$version
 if [[ ! -e $modules ]]; then
   mkdir -p /lib/modules
+  rm -f "$modules"
   ln -s "$vm/kernel/lib/modules/$version" "$modules"
   trap 'rm -f "$modules"; rmdir --ignore-fail-on-non-empty /lib/modules' EXIT
 fi
