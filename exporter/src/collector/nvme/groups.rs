@@ -18,6 +18,17 @@ const fn gauge(name: &'static str, help: &'static str) -> FamilySpec {
     FamilySpec::gauge(name, help, LABELS).from(SOURCE)
 }
 
+/// What the SMART page says of all groups together.
+pub static ALL_GROUPS: [Row<u8>; 1] = [(
+    FamilySpec::gauge(
+        "tidegauge_nvme_endurance_groups_critical_warning",
+        "Critical warnings of all endurance groups together: 1 for each that any gives.",
+        &["tier", "device", "warning"],
+    )
+    .from("log page 02h"),
+    |bits, out| out.bits(*bits, &GROUP_WARNINGS),
+)];
+
 /// Log page 09h.
 pub static GROUPS: [Row<EnduranceGroup>; 14] = [
     (

@@ -35,7 +35,7 @@ const fn gauge(name: &'static str, help: &'static str) -> FamilySpec {
 const DATA_UNIT: u128 = 512_000;
 
 /// The SMART page.
-pub static HEALTH: [Row<Smart>; 21] = [
+pub static HEALTH: [Row<Smart>; 20] = [
     (
         FamilySpec::gauge(
             "tidegauge_nvme_critical_warning",
@@ -44,15 +44,6 @@ pub static HEALTH: [Row<Smart>; 21] = [
         )
         .from(SMART),
         |s, out| out.bits(s.critical_warning, &WARNINGS),
-    ),
-    (
-        FamilySpec::gauge(
-            "tidegauge_nvme_endurance_groups_critical_warning",
-            "Critical warnings of all endurance groups together: 1 for each that any gives.",
-            &["tier", "device", "warning"],
-        )
-        .from(SMART),
-        |s, out| out.bits(s.endurance_group_warning, &GROUP_WARNINGS),
     ),
     (
         gauge(

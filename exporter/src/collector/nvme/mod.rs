@@ -62,6 +62,7 @@ const FAMILIES: usize = 4
     + logs::ERROR.len()
     + logs::SELF_TEST.len()
     + logs::SANITIZED.len()
+    + groups::ALL_GROUPS.len()
     + groups::GROUPS.len()
     + datacenter::OCP.len();
 
@@ -86,6 +87,8 @@ static ALL: [&FamilySpec; FAMILIES] = {
     at += logs::SELF_TEST.len();
     all = list(all, at, &logs::SANITIZED);
     at += logs::SANITIZED.len();
+    all = list(all, at, &groups::ALL_GROUPS);
+    at += groups::ALL_GROUPS.len();
     all = list(all, at, &groups::GROUPS);
     at += groups::GROUPS.len();
     list(all, at, &datacenter::OCP)
@@ -325,6 +328,7 @@ struct Pages {
     error: Vec<(Labels, LoggedError)>,
     self_tests: Vec<(Labels, (SelfTests, Option<u128>))>,
     sanitize: Vec<(Labels, Sanitize)>,
+    all_groups: Vec<(Labels, u8)>,
     groups: Vec<(Labels, EnduranceGroup)>,
     ocp: Vec<(Labels, Ocp)>,
 }
@@ -333,6 +337,12 @@ impl Pages {
     fn take(&mut self, labels: &Labels, report: Report) {
         let of = || labels.clone();
         let hours = report.smart.as_ref().map(|smart| smart.power_on_hours);
+        let has_groups = |identity: &Identity| identity.has_endurance_groups;
+        if let Some(smart) = &report.smart
+            && report.identity.as_ref().is_some_and(has_groups)
+        {
+            self.all_groups.push((of(), smart.endurance_group_warning));
+        }
         self.identity
             .extend(report.identity.map(|page| (of(), page)));
         self.smart.extend(report.smart.map(|page| (of(), page)));
@@ -353,6 +363,7 @@ impl Pages {
         rows::fill(&logs::ERROR, &self.error, families);
         rows::fill(&logs::SELF_TEST, &self.self_tests, families);
         rows::fill(&logs::SANITIZED, &self.sanitize, families);
+        rows::fill(&groups::ALL_GROUPS, &self.all_groups, families);
         rows::fill(&groups::GROUPS, &self.groups, families);
         rows::fill(&datacenter::OCP, &self.ocp, families);
     }

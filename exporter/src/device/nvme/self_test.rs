@@ -111,7 +111,7 @@ mod tests {
         for index in 0..RESULTS {
             entry(&mut bytes, index, 0xF, 0, 0);
         }
-        bytes[..2].copy_from_slice(&[2, 0xC0 | 42]);
+        bytes[..2].copy_from_slice(&[2, 0x80 | 66]);
         entry(&mut bytes, 0, 0x1F, 0, 99);
         entry(&mut bytes, 1, 0x17, 0b10, 90);
         entry(&mut bytes, 2, 0x20, 0, 80);

@@ -19,7 +19,7 @@ pub struct Smart {
     pub spare_threshold: u8,
     /// Life used, in percent; may exceed 100, and stays at 255.
     pub percentage_used: u8,
-    /// Of all endurance groups together; bits as in `critical_warning`.
+    /// Of all endurance groups together; bits as in `critical_warning`. Means nothing without such groups.
     pub endurance_group_warning: u8,
     /// Data read, in 1,000 units of 512 bytes.
     pub data_units_read: u128,
