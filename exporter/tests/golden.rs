@@ -6,6 +6,10 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod recorded {
+    pub mod nvme;
+}
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,7 +125,9 @@ fn expose(format: Format) -> String {
         rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
-        access: Access::default(),
+        access: Access {
+            nvme: Arc::new(recorded::nvme::Recorded(fixture("nvme"))),
+        },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
@@ -150,15 +156,20 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first walk is on a timer of its own.
-    while !sampler
-        .snapshot(Wanted::only(&["directory"]))
-        .blocking_recv()
-        .unwrap()
-        .families()
-        .any(|family| family.spec.name == "tidegauge_directory_up")
-    {
-        std::thread::yield_now();
+    // The first readings of these are on timers of their own.
+    for (collector, family) in [
+        ("directory", "tidegauge_directory_up"),
+        ("nvme", "tidegauge_nvme_reading_state"),
+    ] {
+        while !sampler
+            .snapshot(Wanted::only(&[collector]))
+            .blocking_recv()
+            .unwrap()
+            .families()
+            .any(|found| found.spec.name == family)
+        {
+            std::thread::yield_now();
+        }
     }
     let snapshot = sampler.snapshot(Wanted::all()).blocking_recv().unwrap();
     let mut text = Vec::new();

@@ -6,4 +6,5 @@
 pub mod btrfs;
 pub mod fsxattr;
 pub mod ioprio;
+pub mod nvme;
 pub mod quota;

@@ -5,6 +5,7 @@
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
+pub mod nvme;
 pub mod pressure;
 pub mod readings;
 pub mod tier;
@@ -17,7 +18,9 @@ use tidegauge_model::tier::Tier;
 
 use self::directory::Watchers;
 use self::disk::Histories;
+use self::nvme::Drives;
 use self::readings::Readings;
+use crate::device::nvme::{Ask, Nodes};
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::rights::Need;
@@ -28,6 +31,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
+    &nvme::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
 ];
@@ -86,8 +90,20 @@ pub struct Context {
 }
 
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
-#[derive(Clone, Default)]
-pub struct Access {}
+#[derive(Clone)]
+pub struct Access {
+    /// NVMe controllers.
+    pub nvme: Arc<dyn Ask>,
+}
+
+impl Default for Access {
+    /// The kernel.
+    fn default() -> Self {
+        Self {
+            nvme: Arc::new(Nodes),
+        }
+    }
+}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]
@@ -98,6 +114,8 @@ pub struct Memory {
     pub disks: Arc<Histories>,
     /// What came of asking each device.
     pub readings: Arc<Readings>,
+    /// What each NVMe drive does not have.
+    pub nvme: Arc<Drives>,
 }
 
 impl Memory {
@@ -107,6 +125,7 @@ impl Memory {
             watchers: Arc::new(Watchers::with_pressure(procfs)),
             disks: Arc::default(),
             readings: Arc::default(),
+            nvme: Arc::default(),
         }
     }
 }

@@ -89,6 +89,8 @@ impl<K: Clone + Eq + Hash> Isolated<K> {
             let left = limit.saturating_sub(first.elapsed());
             match receive.recv_timeout(left) {
                 Ok((index, answer)) => {
+                    // Its thread has nothing left to do but to end, for which nobody need wait.
+                    self.asked.remove(&answers[index].0);
                     let was_active = active.len();
                     active.retain(|(other, _)| *other != index);
                     if active.len() < was_active {
@@ -169,6 +171,15 @@ mod tests {
             std::thread::yield_now();
         };
         assert_eq!(back, 6, "the late answer is not taken for a new one");
+    }
+
+    #[test]
+    fn one_that_has_answered_is_asked_again_at_once() {
+        let mut isolated = Isolated::default();
+        for n in 0..500 {
+            let answers = isolated.ask(vec![((), at_once(n))], LONG, 8);
+            assert_eq!(answers, [((), Answer::Answered(n))]);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod diskstats;
 pub mod isolate;
 pub mod kernel_file;
 pub mod mountinfo;
+pub mod nvme;
 pub mod pressure;
 pub mod probe;
 pub mod process;

@@ -15,6 +15,8 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod monitor;
+mod nvme;
 mod quota;
 mod three_tiers;
 mod tiers;
