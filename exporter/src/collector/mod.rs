@@ -5,6 +5,7 @@
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
+pub mod md;
 pub mod pressure;
 pub mod readings;
 pub mod tier;
@@ -28,6 +29,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
+    &md::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
 ];

@@ -4,6 +4,8 @@ pub mod block;
 pub mod diskstats;
 pub mod isolate;
 pub mod kernel_file;
+pub mod md;
+pub mod mdstat;
 pub mod mountinfo;
 pub mod pressure;
 pub mod probe;
