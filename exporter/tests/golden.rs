@@ -7,10 +7,12 @@
 )]
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegauge_exporter::collector::hazard::{Look, Looks, MountPoint};
 use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
@@ -20,6 +22,7 @@ use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::sampling::Sampler;
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::exposition::{Cursor, Format, write_chunk};
+use tidegauge_model::mount::DeviceNumber;
 use tidegauge_model::reading::Why;
 use tidegauge_model::tier::{Budget, Thresholds, Tier};
 use tidegauge_model::units::Bytes;
@@ -58,6 +61,43 @@ fn ask() -> impl Fn(&Question<'_>) -> Result<Space, Why> {
                 })
             }
         }
+    }
+}
+
+/// Answers as the fixture's `looks` says; whatever is not in it is denied.
+struct Recorded;
+
+impl Recorded {
+    fn answer(what: &str, path: &Path) -> io::Result<String> {
+        let path = path.strip_prefix(fixture("root")).unwrap();
+        let start = format!("{what} /{} ", path.display());
+        let looks = std::fs::read_to_string(fixture("looks"))?;
+        let answer = looks.lines().find_map(|line| line.strip_prefix(&start));
+        let answer = answer.map(str::to_owned);
+        answer.ok_or(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+impl Look for Recorded {
+    fn device_number(&self, node: &Path) -> io::Result<DeviceNumber> {
+        Ok(DeviceNumber::parse(&Self::answer("number", node)?).unwrap())
+    }
+
+    fn superblock(&self, node: &Path, _: DeviceNumber) -> io::Result<Vec<u8>> {
+        let compat = u32::from_str_radix(&Self::answer("features", node)?, 16).unwrap();
+        let mut superblock = vec![0; 1024];
+        superblock[56..58].copy_from_slice(&0xEF53u16.to_le_bytes());
+        superblock[92..96].copy_from_slice(&compat.to_le_bytes());
+        Ok(superblock)
+    }
+
+    fn mount_point(&self, mount: &Path, relative: &Path) -> io::Result<MountPoint> {
+        let answer = Self::answer("folder", &mount.join(relative))?;
+        let (content, immutable) = answer.split_once(' ').unwrap();
+        Ok(MountPoint {
+            empty: Ok(content == "empty"),
+            immutable: Some(immutable == "true"),
+        })
     }
 }
 
@@ -118,10 +158,12 @@ fn expose(format: Format) -> String {
         procfs: fixture("proc"),
         sysfs: fixture("sys"),
         udev: fixture("udev"),
-        rootfs: PathBuf::from("/"),
+        rootfs: fixture("root"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
-        access: Access::default(),
+        access: Access {
+            hazard: Looks(Arc::new(Recorded)),
+        },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
@@ -150,15 +192,20 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first walk is on a timer of its own.
-    while !sampler
-        .snapshot(Wanted::only(&["directory"]))
-        .blocking_recv()
-        .unwrap()
-        .families()
-        .any(|family| family.spec.name == "tidegauge_directory_up")
-    {
-        std::thread::yield_now();
+    // These are on timers of their own.
+    for (collector, family) in [
+        ("directory", "tidegauge_directory_up"),
+        ("hazard", "tidegauge_hazard_findings"),
+    ] {
+        while !sampler
+            .snapshot(Wanted::only(&[collector]))
+            .blocking_recv()
+            .unwrap()
+            .families()
+            .any(|found| found.spec.name == family)
+        {
+            std::thread::yield_now();
+        }
     }
     let snapshot = sampler.snapshot(Wanted::all()).blocking_recv().unwrap();
     let mut text = Vec::new();

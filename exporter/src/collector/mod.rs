@@ -5,6 +5,7 @@
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
+pub mod hazard;
 pub mod md;
 pub mod pressure;
 pub mod readings;
@@ -29,6 +30,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
+    &hazard::SPEC,
     &md::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
@@ -89,7 +91,10 @@ pub struct Context {
 
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
 #[derive(Clone, Default)]
-pub struct Access {}
+pub struct Access {
+    /// Superblocks and mount points.
+    pub hazard: hazard::Looks,
+}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]

@@ -2,8 +2,11 @@
 
 pub mod block;
 pub mod diskstats;
+pub mod ext4;
+pub mod fstab;
 pub mod isolate;
 pub mod kernel_file;
+pub mod lvm_conf;
 pub mod md;
 pub mod mdstat;
 pub mod mountinfo;
@@ -15,3 +18,4 @@ pub mod statfs;
 pub mod tool;
 pub mod tree;
 pub mod udev;
+pub mod udev_rules;
