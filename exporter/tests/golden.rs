@@ -7,6 +7,7 @@
 )]
 
 mod recorded {
+    pub mod hazard;
     pub mod nvme;
 }
 
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
+use tidegauge_exporter::collector::hazard::Looks;
+use tidegauge_exporter::collector::{Access, COLLECTORS, CollectorSpec, Context, Memory, Schedule};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
@@ -109,6 +111,40 @@ fn settle(text: &str) -> String {
         .collect()
 }
 
+/// The defaults, but for what has no family then; a collector that runs a program runs the script of its name in
+/// the fixture's `tools`.
+fn settings(spec: &'static CollectorSpec) -> Settings {
+    let mut settings = Settings::defaults(spec.settings);
+    for setting in spec.settings {
+        let value = match (spec.name, setting.key) {
+            (name, "command") => fixture("tools").join(name).display().to_string(),
+            _ => continue,
+        };
+        settings.set(setting, &value).unwrap();
+    }
+    settings
+}
+
+fn has_read(sampler: &Sampler, spec: &CollectorSpec) -> bool {
+    let snapshot = sampler.snapshot(Wanted::only(&[spec.name]));
+    let snapshot = snapshot.blocking_recv().unwrap();
+    let has = |family: &str, label: &str| {
+        snapshot
+            .families()
+            .filter(|found| found.spec.name == family)
+            .flat_map(|found| &found.samples)
+            .any(|sample| sample.labels.rendered().contains(label))
+    };
+    match spec.schedule {
+        Schedule::AtScrape => true,
+        Schedule::Interval => has(
+            "tidegauge_collector_duration_seconds",
+            &format!("collector=\"{}\"", spec.name),
+        ),
+        Schedule::OwnTimers => has("tidegauge_directory_up", ""),
+    }
+}
+
 fn expose(format: Format) -> String {
     let tiers: Arc<[Tier]> = Arc::from([
         tier("hot", &["/var/lib/postgresql", "/var/lib/kafka"], true),
@@ -122,16 +158,17 @@ fn expose(format: Format) -> String {
         procfs: fixture("proc"),
         sysfs: fixture("sys"),
         udev: fixture("udev"),
-        rootfs: PathBuf::from("/"),
+        rootfs: fixture("root"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
         access: Access {
+            hazard: Looks(Arc::new(recorded::hazard::Recorded)),
             nvme: Arc::new(recorded::nvme::Recorded(fixture("nvme"))),
         },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
-        .map(|spec| (*spec, Settings::defaults(spec.settings)))
+        .map(|spec| (*spec, settings(spec)))
         .collect();
     let selection = Settings::defaults(tidegauge_exporter::collector::filesystem::SPEC.settings);
     let blocks = BlockSource {
@@ -156,18 +193,9 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first readings of these are on timers of their own.
-    for (collector, family) in [
-        ("directory", "tidegauge_directory_up"),
-        ("nvme", "tidegauge_nvme_reading_state"),
-    ] {
-        while !sampler
-            .snapshot(Wanted::only(&[collector]))
-            .blocking_recv()
-            .unwrap()
-            .families()
-            .any(|found| found.spec.name == family)
-        {
+    // Those on timers of their own read as soon as they start.
+    for spec in COLLECTORS {
+        while !has_read(&sampler, spec) {
             std::thread::yield_now();
         }
     }

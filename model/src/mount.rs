@@ -111,6 +111,11 @@ const NETWORK: &[&str] = &[
     "virtiofs",
     "wekafs",
 ];
+/// Whether a filesystem of this type lies on another host.
+pub fn is_network(fstype: &str) -> bool {
+    NETWORK.contains(&fstype)
+}
+
 const VIEW: &[&str] = &[
     "overlay", "aufs", "squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs", "ecryptfs",
 ];
@@ -121,7 +126,7 @@ impl Mount {
     /// has a block device.
     pub fn class(&self) -> FsClass {
         let fstype = self.fstype.as_str();
-        if NETWORK.contains(&fstype) {
+        if is_network(fstype) {
             FsClass::Network
         } else if matches!(fstype, "tmpfs" | "ramfs") {
             FsClass::Memory

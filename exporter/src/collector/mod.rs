@@ -5,6 +5,8 @@
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
+pub mod hazard;
+pub mod md;
 pub mod nvme;
 pub mod pressure;
 pub mod readings;
@@ -31,6 +33,8 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
+    &hazard::SPEC,
+    &md::SPEC,
     &nvme::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
@@ -92,6 +96,8 @@ pub struct Context {
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
 #[derive(Clone)]
 pub struct Access {
+    /// Superblocks and mount points.
+    pub hazard: hazard::Looks,
     /// NVMe controllers.
     pub nvme: Arc<dyn Ask>,
 }
@@ -100,6 +106,7 @@ impl Default for Access {
     /// The kernel.
     fn default() -> Self {
         Self {
+            hazard: hazard::Looks::default(),
             nvme: Arc::new(Nodes),
         }
     }

@@ -2,8 +2,13 @@
 
 pub mod block;
 pub mod diskstats;
+pub mod ext4;
+pub mod fstab;
 pub mod isolate;
 pub mod kernel_file;
+pub mod lvm_conf;
+pub mod md;
+pub mod mdstat;
 pub mod mountinfo;
 pub mod nvme;
 pub mod pressure;
@@ -14,3 +19,4 @@ pub mod statfs;
 pub mod tool;
 pub mod tree;
 pub mod udev;
+pub mod udev_rules;
