@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
+use tidegauge_exporter::collector::{Access, COLLECTORS, CollectorSpec, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
@@ -19,7 +19,9 @@ use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::sampling::Sampler;
 use tidegauge_exporter::settings::Settings;
+use tidegauge_model::expect::{Expect, WriteCache};
 use tidegauge_model::exposition::{Cursor, Format, write_chunk};
+use tidegauge_model::mount_option::MountOption;
 use tidegauge_model::reading::Why;
 use tidegauge_model::tier::{Budget, Thresholds, Tier};
 use tidegauge_model::units::Bytes;
@@ -82,7 +84,47 @@ fn tier(name: &str, paths: &[&str], require_mount: bool) -> Tier {
         } else {
             vec![]
         },
+        expect: expect(name),
     }
+}
+
+fn expect(tier: &str) -> Expect {
+    let options = |options: &[&str]| {
+        let parse = |option: &&str| MountOption::parse(option).unwrap();
+        options.iter().map(parse).collect()
+    };
+    match tier {
+        "hot" => Expect {
+            scheduler: Some("none".into()),
+            read_ahead: Some(Bytes(128 << 10)),
+            write_cache: Some(WriteCache::Back),
+            mount_options: options(&["relatime", "!discard", "data=ordered"]),
+            trim_within: Some(Duration::from_secs(8 * 86_400)),
+        },
+        "warm" => Expect {
+            write_cache: Some(WriteCache::Back),
+            mount_options: options(&["noatime", "compress=zstd"]),
+            ..Expect::default()
+        },
+        "cold" => Expect {
+            // On no disk of this host.
+            scheduler: Some("none".into()),
+            mount_options: options(&["hard", "rsize=1m"]),
+            ..Expect::default()
+        },
+        _ => Expect::default(),
+    }
+}
+
+/// Defaults, but for what has no family then.
+fn settings(spec: &'static CollectorSpec) -> Settings {
+    let mut settings = Settings::defaults(spec.settings);
+    if let Some(setting) = spec.settings.iter().find(|setting| setting.key == "sysctl") {
+        let expected = "net.core.rmem_max>=16777216,vm.dirty_ratio=20,\
+                        net.ipv4.tcp_rmem=4096 131072 6291456,vm.no_such=1";
+        settings.set(setting, expected).unwrap();
+    }
+    settings
 }
 
 /// Fields whose values are of the moment.
@@ -118,14 +160,14 @@ fn expose(format: Format) -> String {
         procfs: fixture("proc"),
         sysfs: fixture("sys"),
         udev: fixture("udev"),
-        rootfs: PathBuf::from("/"),
+        rootfs: fixture("root"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
         access: Access::default(),
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
-        .map(|spec| (*spec, Settings::defaults(spec.settings)))
+        .map(|spec| (*spec, settings(spec)))
         .collect();
     let selection = Settings::defaults(tidegauge_exporter::collector::filesystem::SPEC.settings);
     let blocks = BlockSource {
@@ -157,6 +199,16 @@ fn expose(format: Format) -> String {
         .unwrap()
         .families()
         .any(|family| family.spec.name == "tidegauge_directory_up")
+    {
+        std::thread::yield_now();
+    }
+    // Those on a timer take their first reading as soon as they start.
+    while sampler
+        .snapshot(Wanted::only(&["setting"]))
+        .blocking_recv()
+        .unwrap()
+        .families()
+        .all(|family| family.spec.name != "tidegauge_setting_ok")
     {
         std::thread::yield_now();
     }
@@ -198,6 +250,7 @@ fn every_collector_has_its_families_in_the_golden() {
         "tidegauge_directory_used_ratio",
         "tidegauge_directory_walk_age_seconds",
         "tidegauge_directory_walk_duration_seconds",
+        "tidegauge_setting_filesystem_last_discard_timestamp_seconds",
     ];
     for collector in COLLECTORS {
         for family in collector.families {

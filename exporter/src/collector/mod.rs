@@ -7,6 +7,7 @@ pub mod disk;
 pub mod filesystem;
 pub mod pressure;
 pub mod readings;
+pub mod setting;
 pub mod tier;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &disk::SPEC,
     &filesystem::SPEC,
     &pressure::SPEC,
+    &setting::SPEC,
     &tier::SPEC,
 ];
 
@@ -98,6 +100,8 @@ pub struct Memory {
     pub disks: Arc<Histories>,
     /// What came of asking each device.
     pub readings: Arc<Readings>,
+    /// When each device was last seen to discard.
+    pub discards: Arc<setting::Discards>,
 }
 
 impl Memory {
@@ -107,6 +111,7 @@ impl Memory {
             watchers: Arc::new(Watchers::with_pressure(procfs)),
             disks: Arc::default(),
             readings: Arc::default(),
+            discards: Arc::default(),
         }
     }
 }

@@ -2,14 +2,18 @@
 
 pub mod block;
 pub mod diskstats;
+pub mod fstab;
 pub mod isolate;
 pub mod kernel_file;
 pub mod mountinfo;
 pub mod pressure;
 pub mod probe;
 pub mod process;
+pub mod queue;
 pub mod quota;
 pub mod statfs;
+pub mod sysctl;
+pub mod systemd_timer;
 pub mod tool;
 pub mod tree;
 pub mod udev;
