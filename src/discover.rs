@@ -127,6 +127,27 @@ fn write_tier(tier: &Tier, discovery: &Discovery, line: &mut impl FnMut(std::fmt
                 .unwrap_or_default()
         )
     ));
+    line(format_args!(
+        "    # expect: {}  # an example: drift from it is told",
+        expect(&tier.name)
+    ));
+}
+
+/// What a tier can be expected to be tuned to: a cold one, which is found on other hosts only, and others.
+fn expect(tier: &str) -> String {
+    if tier == "cold" {
+        return "{read_ahead: 128KiB, mount_options: [hard, proto=tcp, rsize=1048576, wsize=1048576]}"
+            .to_owned();
+    }
+    let scheduler = if tier == "warm" {
+        "mq-deadline"
+    } else {
+        "none"
+    };
+    format!(
+        "{{scheduler: {scheduler}, read_ahead: 128KiB, write_cache: write_back, \
+         mount_options: [noatime, \"!discard\"], trim_within: 8d}}"
+    )
 }
 
 /// A double-quoted YAML scalar (YAML 1.2, 5.7 and 7.3.1).
@@ -166,6 +187,7 @@ mod tests {
     use std::path::PathBuf;
 
     use tidegauge_exporter::discover::Choice;
+    use tidegauge_model::expect::Expect;
     use tidegauge_model::tier::Thresholds;
 
     use super::*;
@@ -179,6 +201,7 @@ mod tests {
             thresholds: Thresholds::default(),
             require_mount: true,
             directories: vec![],
+            expect: Expect::default(),
         };
         let choice = |path: &str, tier| Choice {
             mountpoint: path.into(),
@@ -211,6 +234,20 @@ mod tests {
             Some(Path::new("/var/lib/tidegauge"))
         );
         assert_eq!(config.collectors.len(), COLLECTORS.len());
+    }
+
+    #[test]
+    fn the_examples_of_what_is_expected_load_too() {
+        for name in ["hot", "warm", "cold"] {
+            let mut found = discovery(&["/"]);
+            found.tiers[0].name = name.into();
+            let text = render(&found, Path::new("/s"));
+            assert!(text.contains("    # expect: {"), "{text}");
+            let text = text.replace("    # expect: ", "    expect: ");
+            let config = Config::parse(&text).unwrap_or_else(|p| panic!("{p:?}\n{text}"));
+            let expect = &config.tiers.unwrap()[0].expect;
+            assert!(expect.of_filesystems() && expect.of_disks() == (name != "cold"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashSet;
+use tidegauge_model::expect::Expect;
 use tidegauge_model::mount::{DeviceNumber, FsClass, Mount, MountTable, displayable};
 use tidegauge_model::tier::{Thresholds, Tier};
 
@@ -108,6 +109,7 @@ pub fn discover(table: &MountTable, blocks: &BlockSource, selection: &Settings) 
                 thresholds: Thresholds::default(),
                 require_mount: true,
                 directories: Vec::new(),
+                expect: Expect::default(),
             }
         })
         .collect();

@@ -8,6 +8,8 @@ use regex_lite::Regex;
 use thiserror::Error;
 use tidegauge_model::units::{UnitError, parse_duration};
 
+use crate::device::sysctl::{Sysctl, SysctlError};
+
 /// What kind of value a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingKind {
@@ -24,6 +26,8 @@ pub enum SettingKind {
     Path,
     /// Words, parted by commas; may be none.
     Words,
+    /// Settings of the kernel with what they should be, parted by commas; may be none.
+    Sysctls,
 }
 
 /// One setting of a collector. Its key is that of the configuration file; the flag is
@@ -57,6 +61,12 @@ pub enum SettingError {
     /// A duration too short.
     #[error("`{0}` is too short: at least 1s")]
     TooShort(String),
+    /// Not a setting of the kernel with what it should be.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
+    /// The same twice.
+    #[error("`{0}` is given twice")]
+    Twice(String),
     /// Not a path from the root.
     #[error("`{0}` is not an absolute path")]
     Relative(String),
@@ -77,6 +87,7 @@ enum SettingValue {
     Count(usize),
     Path(Option<PathBuf>),
     Words(Vec<String>),
+    Sysctls(Vec<Sysctl>),
 }
 
 /// Checked values of a collector's settings.
@@ -135,6 +146,7 @@ impl Settings {
                     .map(str::to_owned)
                     .collect(),
             ),
+            SettingKind::Sysctls => SettingValue::Sysctls(sysctls(value)?),
         };
         self.0.insert(setting.key, checked);
         Ok(())
@@ -178,6 +190,14 @@ impl Settings {
         }
     }
 
+    /// The settings of the kernel that this key names.
+    pub fn sysctls(&self, key: &str) -> &[Sysctl] {
+        match self.0.get(key) {
+            Some(SettingValue::Sysctls(sysctls)) => sysctls,
+            _ => &[],
+        }
+    }
+
     /// The words of this key.
     pub fn words(&self, key: &str) -> &[String] {
         match self.0.get(key) {
@@ -185,6 +205,18 @@ impl Settings {
             _ => &[],
         }
     }
+}
+
+fn sysctls(value: &str) -> Result<Vec<Sysctl>, SettingError> {
+    let mut all = Vec::new();
+    for line in value.split(',').filter(|line| !line.trim().is_empty()) {
+        let sysctl = Sysctl::parse(line)?;
+        if all.contains(&sysctl) {
+            return Err(SettingError::Twice(sysctl.to_string()));
+        }
+        all.push(sysctl);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -261,6 +293,28 @@ mod tests {
             settings.set(&TABLE[0], "smartctl").unwrap_err().to_string(),
             "`smartctl` is not an absolute path"
         );
+    }
+
+    #[test]
+    fn settings_of_the_kernel() {
+        static SYSCTL: Setting = Setting {
+            key: "sysctl",
+            help: "",
+            kind: SettingKind::Sysctls,
+            default: "",
+        };
+        let mut settings = Settings::defaults(std::slice::from_ref(&SYSCTL));
+        assert!(settings.sysctls("sysctl").is_empty());
+        settings.set(&SYSCTL, "vm.a = 1, vm.b>=2,").unwrap();
+        let shown: Vec<_> = settings
+            .sysctls("sysctl")
+            .iter()
+            .map(Sysctl::to_string)
+            .collect();
+        assert_eq!(shown, ["vm.a=1", "vm.b>=2"]);
+        let error = settings.set(&SYSCTL, "vm.a=1,vm.a= 1").unwrap_err();
+        assert_eq!(error.to_string(), "`vm.a=1` is given twice");
+        assert!(settings.set(&SYSCTL, "vm/../../etc/passwd=1").is_err());
     }
 
     #[test]

@@ -25,7 +25,9 @@ use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::sampling::Sampler;
 use tidegauge_exporter::settings::Settings;
+use tidegauge_model::expect::{Expect, WriteCache};
 use tidegauge_model::exposition::{Cursor, Format, write_chunk};
+use tidegauge_model::mount_option::MountOption;
 use tidegauge_model::reading::Why;
 use tidegauge_model::tier::{Budget, Thresholds, Tier};
 use tidegauge_model::units::Bytes;
@@ -88,6 +90,36 @@ fn tier(name: &str, paths: &[&str], require_mount: bool) -> Tier {
         } else {
             vec![]
         },
+        expect: expect(name),
+    }
+}
+
+fn expect(tier: &str) -> Expect {
+    let options = |options: &[&str]| {
+        let parse = |option: &&str| MountOption::parse(option).unwrap();
+        options.iter().map(parse).collect()
+    };
+    match tier {
+        "hot" => Expect {
+            scheduler: Some("none".into()),
+            read_ahead: Some(Bytes(128 << 10)),
+            write_cache: Some(WriteCache::Back),
+            mount_options: options(&["relatime", "!discard", "data=ordered"]),
+            // The stamp in the fixture is as old as the checkout.
+            trim_within: Some(Duration::from_secs(36_500 * 86_400)),
+        },
+        "warm" => Expect {
+            write_cache: Some(WriteCache::Back),
+            mount_options: options(&["noatime", "compress=zstd"]),
+            ..Expect::default()
+        },
+        "cold" => Expect {
+            // On no disk of this host.
+            scheduler: Some("none".into()),
+            mount_options: options(&["hard", "rsize=1m"]),
+            ..Expect::default()
+        },
+        _ => Expect::default(),
     }
 }
 
@@ -118,6 +150,9 @@ fn settings(spec: &'static CollectorSpec) -> Settings {
     for setting in spec.settings {
         let value = match (spec.name, setting.key) {
             (name, "command") => fixture("tools").join(name).display().to_string(),
+            ("setting", "sysctl") => "net.core.rmem_max>=16777216,vm.dirty_ratio=20,\
+                                      net.ipv4.tcp_rmem=4096 131072 6291456,vm.no_such=1"
+                .into(),
             _ => continue,
         };
         settings.set(setting, &value).unwrap();
@@ -237,6 +272,7 @@ fn every_collector_has_its_families_in_the_golden() {
         "tidegauge_directory_used_ratio",
         "tidegauge_directory_walk_age_seconds",
         "tidegauge_directory_walk_duration_seconds",
+        "tidegauge_setting_filesystem_last_discard_timestamp_seconds",
     ];
     for collector in COLLECTORS {
         for family in collector.families {

@@ -295,6 +295,7 @@ fn representatives(table: &MountTable) -> FxHashMap<DeviceNumber, &Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expect::Expect;
     use crate::tier::Thresholds;
 
     const ROOT: &str = "1 0 259:2 / / rw - ext4 /dev/nvme0n1p2 rw";
@@ -313,6 +314,7 @@ mod tests {
             thresholds: Thresholds::default(),
             require_mount: false,
             directories: vec![],
+            expect: Expect::default(),
         }
     }
 

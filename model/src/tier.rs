@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::expect::Expect;
 use crate::units::{Bytes, Ratio};
 
 /// One tier of the host. Their order is theirs in temperature, hottest first.
@@ -25,6 +26,8 @@ pub struct Tier {
     pub require_mount: bool,
     /// Directories that are watched as if they were volumes.
     pub directories: Vec<Budget>,
+    /// What it is to be tuned to.
+    pub expect: Expect,
 }
 
 /// Fill levels of a tier, filesystem or directory, as shares of its size: `clear < warning < critical`.

@@ -1,5 +1,6 @@
 //! `tidegauge.yml`: read strictly, every mistake told with its line and a hint.
 
+mod expect;
 mod problem;
 mod raw;
 mod tiers;

@@ -47,6 +47,8 @@ pub struct RawTier {
     pub require_mount: bool,
     #[serde(default)]
     pub directories: Vec<RawDirectory>,
+    #[serde(default)]
+    pub expect: RawExpect,
 }
 
 /// A tier's `thresholds`.
@@ -56,6 +58,18 @@ pub struct RawThresholds {
     pub clear: Option<Text>,
     pub warning: Option<Text>,
     pub critical: Option<Text>,
+}
+
+/// A tier's `expect`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawExpect {
+    pub scheduler: Option<Text>,
+    pub read_ahead: Option<Text>,
+    pub write_cache: Option<Text>,
+    #[serde(default)]
+    pub mount_options: Vec<Text>,
+    pub trim_within: Option<Text>,
 }
 
 /// One entry of a tier's `directories`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use tidegauge_model::expect::{Expect, WriteCache};
 use tidegauge_model::units::{Bytes, Ratio};
 
 fn problems(text: &str) -> String {
@@ -55,6 +56,78 @@ collectors: {disk: {device_exclude: "^loop", enabled: true}, pressure: {enabled:
             .matches("device_exclude", "loop3", false)
     );
     assert_eq!(config.tier_lines, [4, 9, 12]);
+}
+
+#[test]
+fn what_a_tier_is_to_be_tuned_to() {
+    let config = Config::parse(
+        r#"
+tiers:
+  - name: hot
+    paths: [/a]
+    expect:
+      scheduler: none
+      read_ahead: 128KiB
+      write_cache: write_back
+      mount_options: [noatime, "!discard", rsize=1048576]
+      trim_within: 8d
+  - {name: warm, paths: [/b], expect: {}}
+collectors: {setting: {sysctl: "net.core.rmem_max>=16777216, vm.dirty_ratio=10"}}
+"#,
+    )
+    .unwrap();
+    let tiers = config.tiers.unwrap();
+    let expect = &tiers[0].expect;
+    assert_eq!(expect.scheduler.as_deref(), Some("none"));
+    assert_eq!(expect.read_ahead, Some(Bytes(131_072)));
+    assert_eq!(expect.write_cache, Some(WriteCache::Back));
+    assert_eq!(expect.trim_within, Some(Duration::from_secs(8 * 86_400)));
+    let options: Vec<_> = expect
+        .mount_options
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(options, ["noatime", "!discard", "rsize=1048576"]);
+    assert_eq!(tiers[1].expect, Expect::default());
+    let sysctls = config.collectors["setting"].settings.sysctls("sysctl");
+    assert_eq!(sysctls.len(), 2);
+}
+
+#[test]
+fn wrong_expectations() {
+    insta::assert_snapshot!(problems(
+        r#"
+tiers:
+  - name: hot
+    paths: [/a]
+    expect:
+      scheduler: "[none]"
+      read_ahead: 100kB
+      write_cache: on
+      mount_options: [noatime, defaults, "!noatime", "!dicsard", "a,b", noatime, rsize=]
+      trim_within: 0
+  - name: warm
+    paths: [/b]
+    expect: {read_ahead: much, trim_within: weekly, mount_options: [x-systemd.automount, ""]}
+"#
+    ));
+    insta::assert_snapshot!(problems(
+        "tiers:\n  - {name: hot, paths: [/a], expect: {schedular: none}}\n"
+    ));
+    insta::assert_snapshot!(problems(
+        "tiers:\n  - {name: hot, paths: [/a], expect: {mount_options: noatime}}\n"
+    ));
+    for wrong in [
+        "net.core.rmem_max",
+        "../../etc/passwd=1",
+        "net/core/rmem_max=1",
+        "vm.dirty_ratio=10,vm.dirty_ratio=10",
+        "vm.dirty_ratio>=x",
+    ] {
+        insta::assert_snapshot!(problems(&format!(
+            "collectors:\n  setting:\n    sysctl: \"{wrong}\"\n"
+        )));
+    }
 }
 
 #[test]
@@ -115,7 +188,8 @@ proptest! {
     #[test]
     fn any_text_is_a_configuration_or_told_what_is_wrong(
         pieces in proptest::collection::vec(
-            "(tiers:|collectors:|disk:|name:|paths:|thresholds:|directories:|budget:|ages:|[\\[\\]{},&*|>-]|\n|  |\
+            "(tiers:|collectors:|disk:|name:|paths:|thresholds:|directories:|budget:|ages:|expect:|scheduler:|\
+             read_ahead:|mount_options:|trim_within:|noatime|!|[\\[\\]{},&*|>-]|\n|  |\
              hot|/a|\\.\\.|80%|7d|50GB|0|\"|'|#|é|\x1b|true|null) ?",
             0..30,
         ),

@@ -7,6 +7,7 @@ use serde_saphyr::Spanned;
 use tidegauge_model::tier::{Budget, Thresholds, Tier};
 use tidegauge_model::units::{Bytes, Ratio, UnitError, parse_duration};
 
+use super::expect;
 use super::problem::Problem;
 use super::raw::{RawDirectory, RawThresholds, RawTier, Text};
 
@@ -107,6 +108,7 @@ fn check_tier(raw: &Spanned<RawTier>, seen: &mut Seen, problems: &mut Vec<Proble
         thresholds: thresholds(tier.thresholds.as_ref(), problems),
         require_mount: tier.require_mount,
         directories,
+        expect: expect::check(&tier.expect, problems),
     }
 }
 
@@ -187,7 +189,7 @@ fn check_directory(
     }
 }
 
-fn unit(text: &Text, error: &UnitError) -> Problem {
+pub fn unit(text: &Text, error: &UnitError) -> Problem {
     Problem::at(text, error.to_string(), "")
 }
 

@@ -10,6 +10,7 @@ pub mod md;
 pub mod nvme;
 pub mod pressure;
 pub mod readings;
+pub mod setting;
 pub mod tier;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &md::SPEC,
     &nvme::SPEC,
     &pressure::SPEC,
+    &setting::SPEC,
     &tier::SPEC,
 ];
 
@@ -123,6 +125,8 @@ pub struct Memory {
     pub readings: Arc<Readings>,
     /// What each NVMe drive does not have.
     pub nvme: Arc<Drives>,
+    /// When each device was last seen to discard.
+    pub discards: Arc<setting::Discards>,
 }
 
 impl Memory {
@@ -133,6 +137,7 @@ impl Memory {
             disks: Arc::default(),
             readings: Arc::default(),
             nvme: Arc::default(),
+            discards: Arc::default(),
         }
     }
 }

@@ -138,6 +138,15 @@ struct Entry {
 pub struct Readings(Mutex<BTreeMap<&'static str, BTreeMap<String, Entry>>>);
 
 impl Readings {
+    /// Forgets all of a collector's devices but those whose key passes: what it is no longer asked to read is not
+    /// gone.
+    pub fn keep(&self, families: &ReadingFamilies, passes: impl Fn(&str) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(families.collector) {
+            known.retain(|key, _| passes(key));
+        }
+    }
+
     /// Begins a reading of all devices of a collector.
     pub fn round(&self, families: &'static ReadingFamilies, now: SystemTime) -> Round<'_> {
         Round {

@@ -42,6 +42,12 @@ impl Entry {
     pub fn at_boot(&self) -> bool {
         !self.has("noauto") && !self.has("x-systemd.automount")
     }
+
+    /// Whether `fstrim --listed-in /etc/fstab`, which systemd's fstrim.service runs, trims it (fstrim(8)).
+    pub fn is_trimmed(&self) -> bool {
+        let refused = |option: &String| option.eq_ignore_ascii_case("x-fstrim.notrim");
+        self.fstype != "swap" && self.mountpoint.is_absolute() && !self.options.iter().any(refused)
+    }
 }
 
 /// Parses the file. Any bytes may be in names.
@@ -181,6 +187,20 @@ mod tests {
         ] {
             assert!(!is_unstable(Path::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_fstrim_would_trim() {
+        let content = b"# comment\n\nUUID=1 / ext4 errors=remount-ro 0 1\n\
+            /dev/vg/a\t/with\\040blank\txfs\tdefaults\n\
+            /dev/vg/b /quiet xfs noatime,X-fstrim.notrim 0 0\n\
+            /dev/sda2 none swap sw 0 0\n/dev/sdb1 /bare ext4\nhalf\n";
+        let trimmed: Vec<PathBuf> = parse(content)
+            .into_iter()
+            .filter(Entry::is_trimmed)
+            .map(|entry| entry.mountpoint)
+            .collect();
+        assert_eq!(trimmed, ["/", "/with blank", "/bare"].map(PathBuf::from));
     }
 
     proptest! {

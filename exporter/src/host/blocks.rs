@@ -1,10 +1,11 @@
 //! The host's block devices and the tier that each serves, for collectors of disks and of what lies on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-use tidegauge_model::mount::DeviceNumber;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tidegauge_model::mount::{DeviceNumber, Mount};
 use tidegauge_model::tier::Tier;
 
 use super::storage::MountLayout;
@@ -93,6 +94,9 @@ fn matches(glob: &str, device: &BlockDevice) -> bool {
 #[derive(Debug, Default)]
 pub struct Blocks {
     table: BlockTable,
+    numbers: FxHashMap<DeviceNumber, String>,
+    /// Kernel names of the devices of each btrfs.
+    btrfs: Vec<Vec<String>>,
     tiers: FxHashMap<String, usize>,
     names: Arc<[Tier]>,
 }
@@ -105,8 +109,51 @@ impl Blocks {
 
     /// The device of this number.
     pub fn by_number(&self, dev: DeviceNumber) -> Option<&BlockDevice> {
-        self.iter()
-            .find_map(|(number, device)| (number == dev).then_some(device))
+        self.get(self.numbers.get(&dev)?)
+    }
+
+    /// The devices that a filesystem lies on directly: a disk, a partition or a mapped device, and for btrfs all
+    /// of its devices. None where it lies on none of this host.
+    pub fn under(&self, mount: &Mount) -> Vec<&BlockDevice> {
+        if let Some(device) = self.by_number(mount.dev) {
+            return vec![device];
+        }
+        if mount.fstype != "btrfs" {
+            return Vec::new();
+        }
+        let source = mount.source.to_string_lossy();
+        let set = self
+            .btrfs
+            .iter()
+            .find(|set| set.iter().any(|n| is_at(n, self.get(n), &source)));
+        let names = set.into_iter().flatten();
+        names.filter_map(|name| self.get(name)).collect()
+    }
+
+    /// The whole disks at the bottom of what these devices lie on: never a partition, a volume or an array.
+    pub fn disks_below<'a>(
+        &'a self,
+        devices: impl IntoIterator<Item = &'a BlockDevice>,
+    ) -> BTreeMap<&'a str, &'a BlockDevice> {
+        let mut work: Vec<&BlockDevice> = devices.into_iter().collect();
+        let mut met: FxHashSet<&str> = FxHashSet::default();
+        let mut disks = BTreeMap::new();
+        while let Some(device) = work.pop() {
+            if !met.insert(&device.name) {
+                continue;
+            }
+            let below: Vec<&BlockDevice> = device
+                .slaves
+                .iter()
+                .chain([&device.parent])
+                .filter_map(|name| self.get(name))
+                .collect();
+            if below.is_empty() {
+                disks.insert(device.name.as_str(), device);
+            }
+            work.extend(below);
+        }
+        disks
     }
 
     /// All of them, in no order.
@@ -161,6 +208,11 @@ impl BlockCache {
             .into_iter()
             .map(|(name, tier)| (name.to_owned(), tier));
         let blocks = Arc::new(Blocks {
+            numbers: table
+                .iter()
+                .map(|(name, (dev, _))| (*dev, name.clone()))
+                .collect(),
+            btrfs: source.btrfs_devices(),
             tiers: found.collect(),
             table,
             names: Arc::clone(tiers),
