@@ -2,6 +2,7 @@
 //!
 //! A new collector is a file with a [`CollectorSpec`] and a line in [`COLLECTORS`].
 
+pub mod btrfs;
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
@@ -25,6 +26,8 @@ use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
 pub static COLLECTORS: &[&CollectorSpec] = &[
+    &btrfs::SPEC,
+    &btrfs::volume::SPEC,
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
@@ -86,8 +89,19 @@ pub struct Context {
 }
 
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
-#[derive(Clone, Default)]
-pub struct Access {}
+#[derive(Clone)]
+pub struct Access {
+    /// btrfs filesystems, by their mount points.
+    pub btrfs: Arc<dyn crate::device::btrfs::ask::Ask>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            btrfs: Arc::new(crate::device::btrfs::ask::Kernel),
+        }
+    }
+}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]

@@ -1,8 +1,10 @@
 //! Asks the kernel about a mounted filesystem. All of it may block for as long as a device does.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -11,7 +13,9 @@ use tidegauge_ioctl::btrfs::{
     self, BalanceProgress, Child, Device, Filesystem, ScrubProgress, SearchKey, SubvolumeInfo,
 };
 
-use super::subvolumes::{self, FIRST, Item, LAST, Listing, Place, ROOT_BACKREF, ROOT_ITEM, TOP};
+use super::subvolumes::{
+    self, FIRST, Incomplete, Item, LAST, Listing, Place, ROOT_BACKREF, ROOT_ITEM, TOP,
+};
 
 /// `BTRFS_ROOT_TREE_OBJECTID`.
 const ROOT_TREE: u64 = 1;
@@ -21,6 +25,8 @@ const BUFFER: usize = 64 << 10;
 const HIGHEST_DEVICE: u64 = 1024;
 /// Paths are asked for of this many subvolumes with snapshots.
 const MOST_PATHS: usize = 1024;
+/// Subvolumes that lie in each other are followed no deeper than this.
+const DEEPEST: usize = 64;
 
 /// Opens mount points. The seam between the collector and the kernel.
 pub trait Ask: Send + Sync {
@@ -38,8 +44,9 @@ pub trait Volume {
     fn scrub(&self, device: u64) -> Result<Option<ScrubProgress>, Errno>;
     /// The balance that has begun and not ended. CAP_SYS_ADMIN (`EPERM`).
     fn balance(&self) -> Result<Option<BalanceProgress>, Errno>;
-    /// Its subvolumes, `most` of them: all with CAP_SYS_ADMIN, else those that can be reached from here.
-    fn subvolumes(&self, most: usize) -> Result<Listing, Errno>;
+    /// Its subvolumes, `most` of them: all with CAP_SYS_ADMIN, else those that can be reached from here. `root`
+    /// is what of the filesystem is mounted here, as the list of mounts has it.
+    fn subvolumes(&self, root: &Path, most: usize) -> Result<Listing, Errno>;
 }
 
 /// The kernel.
@@ -89,16 +96,12 @@ impl Volume for Open {
         btrfs::balance_progress(&self.0)
     }
 
-    fn subvolumes(&self, most: usize) -> Result<Listing, Errno> {
+    fn subvolumes(&self, root: &Path, most: usize) -> Result<Listing, Errno> {
         match self.search(most) {
-            Err(Errno::PERM) => self.walk(most),
+            Err(Errno::PERM) => self.walk(root, most),
             other => other,
         }
     }
-}
-
-fn too_many(most: usize) -> String {
-    format!("there are more than {most} subvolumes; raise the setting `subvolumes`")
 }
 
 impl Open {
@@ -126,7 +129,7 @@ impl Open {
                 }
             }
             if listing.subvolumes.len() > most {
-                listing.incomplete = Some(too_many(most));
+                listing.incomplete = Some(Incomplete::TooMany);
                 while listing.subvolumes.len() > most {
                     listing.subvolumes.pop_last();
                 }
@@ -165,55 +168,56 @@ impl Open {
     }
 
     /// Goes from the mounted subvolume down into those that lie in it.
-    fn walk(&self, most: usize) -> Result<Listing, Errno> {
+    fn walk(&self, root: &Path, most: usize) -> Result<Listing, Errno> {
         let here = btrfs::subvolume_info(&self.0)?;
         let mut listing = Listing::default();
+        let root = root.as_os_str().as_bytes();
+        let is_whole = here.id == TOP && root == b"/";
+        let mut closed = !is_whole;
         if here.id == TOP {
             listing.top = here.uuid;
         } else {
-            listing.incomplete = Some(
-                "the top of the filesystem is not mounted; CAP_SYS_ADMIN lets all subvolumes be listed"
-                    .to_owned(),
-            );
             listing.subvolumes.insert(here.id, here);
+            if rustix::fs::fstat(&self.0)?.st_ino == FIRST {
+                listing.paths.insert(here.id, shown(root));
+            }
         }
-        let mut waiting: VecDeque<(OwnedFd, String)> = VecDeque::new();
+        let above = root.strip_suffix(b"/").unwrap_or(root).to_vec();
         let start = rustix::fs::openat(&self.0, ".", FLAGS, Mode::empty())?;
-        waiting.push_back((start, String::new()));
-        let mut hidden = 0_usize;
-        while let Some((directory, above)) = waiting.pop_front() {
-            for child in all_children(&directory)? {
-                if listing.subvolumes.len() >= most {
-                    listing.incomplete = Some(too_many(most));
-                    return Ok(listing);
-                }
-                match enter(&directory, child) {
-                    Ok((open, info, name)) => {
-                        let path = format!("{above}/{name}");
-                        if here.id == TOP {
-                            listing.paths.insert(info.id, path.clone());
-                        }
-                        listing.subvolumes.insert(info.id, info);
-                        waiting.push_back((open, path));
-                    }
-                    Err(Errno::ACCESS | Errno::PERM) => hidden += 1,
-                    // Deleted meanwhile, or not below the mounted directory.
-                    Err(Errno::NOENT) => {}
-                    Err(error) => return Err(error),
+        let below = all_children(&start)?;
+        // From each to the first in it: so few descriptors are open as subvolumes lie in each other.
+        let mut stack = vec![(start, above, below)];
+        while let Some((directory, above, left)) = stack.last_mut() {
+            let Some(child) = left.pop_front() else {
+                stack.pop();
+                continue;
+            };
+            if listing.subvolumes.len() >= most {
+                listing.incomplete = Some(Incomplete::TooMany);
+                return Ok(listing);
+            }
+            if let Some((open, info, name)) = enter(directory, child, &mut closed)? {
+                let path = [above, b"/".as_slice(), &name].concat();
+                listing.paths.insert(info.id, shown(&path));
+                // Those that were met by another way need no second visit.
+                let is_new = listing.subvolumes.insert(info.id, info).is_none();
+                if is_new && stack.len() < DEEPEST {
+                    let below = all_children(&open)?;
+                    stack.push((open, path, below));
                 }
             }
         }
-        if hidden > 0 {
-            listing.incomplete = Some(format!(
-                "{hidden} subvolumes are closed to the exporter's user; CAP_SYS_ADMIN lets all be listed"
-            ));
-        }
+        listing.incomplete = closed.then_some(Incomplete::Rights);
         Ok(listing)
     }
 }
 
-fn all_children(directory: &OwnedFd) -> Result<Vec<Child>, Errno> {
-    let mut all: Vec<Child> = Vec::new();
+fn shown(path: &[u8]) -> String {
+    tidegauge_model::mount::displayable(OsStr::from_bytes(path)).into_owned()
+}
+
+fn all_children(directory: &OwnedFd) -> Result<VecDeque<Child>, Errno> {
+    let mut all: VecDeque<Child> = VecDeque::new();
     let mut least = 0;
     loop {
         let (some, more) = btrfs::children(directory, least)?;
@@ -225,18 +229,29 @@ fn all_children(directory: &OwnedFd) -> Result<Vec<Child>, Errno> {
     }
 }
 
-/// Opens a subvolume that lies in an open one, if it is still the one that was there.
-fn enter(directory: &OwnedFd, child: Child) -> Result<(OwnedFd, SubvolumeInfo, String), Errno> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = btrfs::user_path(directory, child)?;
-    let flags = FLAGS | OFlags::NOFOLLOW;
-    let open = rustix::fs::openat(directory, path.as_slice(), flags, Mode::empty())?;
-    let info = btrfs::subvolume_info(&open)?;
-    if info.id != child.id {
-        return Err(Errno::NOENT);
+/// Opens a subvolume that lies in an open one, if it is still the one that was there. `closed` becomes true
+/// when the rights for it are missing.
+fn enter(
+    directory: &OwnedFd,
+    child: Child,
+    closed: &mut bool,
+) -> Result<Option<(OwnedFd, SubvolumeInfo, Vec<u8>)>, Errno> {
+    let open = || {
+        let path = btrfs::user_path(directory, child)?;
+        let flags = FLAGS | OFlags::NOFOLLOW;
+        let open = rustix::fs::openat(directory, path.as_slice(), flags, Mode::empty())?;
+        let info = btrfs::subvolume_info(&open)?;
+        Ok((info.id == child.id).then_some((open, info, path)))
+    };
+    match open() {
+        Err(Errno::ACCESS | Errno::PERM) => {
+            *closed = true;
+            Ok(None)
+        }
+        // Deleted meanwhile, or not below the mounted directory.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        other => other,
     }
-    let name = tidegauge_model::mount::displayable(std::ffi::OsStr::from_bytes(&path));
-    Ok((open, info, name.into_owned()))
 }
 
 /// The key after one.
@@ -268,7 +283,7 @@ mod tests {
         let volume = Kernel.open(folder).unwrap();
         assert!(volume.filesystem().is_err());
         assert!(volume.balance().is_err());
-        assert!(volume.subvolumes(10).is_err());
+        assert!(volume.subvolumes(Path::new("/"), 10).is_err());
         assert!(Kernel.open(&folder.join("stat")).is_err());
     }
 }

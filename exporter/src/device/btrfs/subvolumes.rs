@@ -177,8 +177,17 @@ pub struct Listing {
     pub paths: BTreeMap<u64, String>,
     /// The UUID of the top subvolume, of which there may be snapshots.
     pub top: [u8; 16],
-    /// Why some are missing, in a sentence; `None` when all are there.
-    pub incomplete: Option<String>,
+    /// Why some are missing; `None` when all are there.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// Why a list of subvolumes is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incomplete {
+    /// Without CAP_SYS_ADMIN some could not be reached from the mount point.
+    Rights,
+    /// There are more than were asked for.
+    TooMany,
 }
 
 /// What is known of the snapshots of one subvolume.

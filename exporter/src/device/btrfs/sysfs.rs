@@ -149,15 +149,26 @@ pub struct Filesystems {
     folder: PathBuf,
     known: FxHashMap<String, Shape>,
     open: usize,
+    most_open: usize,
 }
 
 impl Filesystems {
-    /// `sysfs` is where sysfs is mounted.
+    /// For every scrape. `sysfs` is where sysfs is mounted.
     pub fn new(sysfs: &Path) -> Self {
+        Self::keeping(sysfs, KEPT_OPEN)
+    }
+
+    /// For now and then: nothing stays open.
+    pub fn rarely(sysfs: &Path) -> Self {
+        Self::keeping(sysfs, 0)
+    }
+
+    fn keeping(sysfs: &Path, most_open: usize) -> Self {
         Self {
             folder: sysfs.join("fs/btrfs"),
             known: FxHashMap::default(),
             open: 0,
+            most_open,
         }
     }
 
@@ -183,8 +194,8 @@ impl Filesystems {
                 continue;
             };
             let before = shape.open();
-            let filesystem = shape.read(uuid, KEPT_OPEN.saturating_sub(self.open));
-            self.open += shape.open() - before.min(shape.open());
+            let filesystem = shape.read(uuid, self.most_open.saturating_sub(self.open));
+            self.open = (self.open + shape.open()).saturating_sub(before);
             // Unmounted while it was read, nothing of it is left.
             if filesystem.spaces.is_empty() && !folder.is_dir() {
                 continue;
