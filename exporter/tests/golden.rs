@@ -6,6 +6,9 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+#[path = "recordings/btrfs.rs"]
+mod btrfs;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,10 +121,12 @@ fn expose(format: Format) -> String {
         procfs: fixture("proc"),
         sysfs: fixture("sys"),
         udev: fixture("udev"),
-        rootfs: PathBuf::from("/"),
+        rootfs: fixture("root"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
-        access: Access::default(),
+        access: Access {
+            btrfs: Arc::new(btrfs::Recorded { host: fixture("") }),
+        },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
@@ -150,15 +155,21 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first walk is on a timer of its own.
-    while !sampler
-        .snapshot(Wanted::only(&["directory"]))
-        .blocking_recv()
-        .unwrap()
-        .families()
-        .any(|family| family.spec.name == "tidegauge_directory_up")
-    {
-        std::thread::yield_now();
+    // These read on timers of their own.
+    for (collector, family) in [
+        ("directory", "tidegauge_directory_up"),
+        ("btrfs_volume", "tidegauge_btrfs_volume_reading_state"),
+    ] {
+        let wanted = || Wanted::only(&[collector]);
+        while !sampler
+            .snapshot(wanted())
+            .blocking_recv()
+            .unwrap()
+            .families()
+            .any(|found| found.spec.name == family)
+        {
+            std::thread::yield_now();
+        }
     }
     let snapshot = sampler.snapshot(Wanted::all()).blocking_recv().unwrap();
     let mut text = Vec::new();
@@ -189,6 +200,7 @@ fn every_collector_has_its_families_in_the_golden() {
     let text = expose(Format::Text004);
     // Of these the fixture has no case, and each has a test of its own.
     let elsewhere = [
+        "tidegauge_btrfs_qgroup_max_exclusive_bytes",
         "tidegauge_directory_apparent_bytes",
         "tidegauge_directory_files",
         "tidegauge_directory_info",
