@@ -7,6 +7,7 @@
 )]
 
 mod recorded {
+    pub mod btrfs;
     pub mod hazard;
     pub mod nvme;
 }
@@ -197,6 +198,7 @@ fn expose(format: Format) -> String {
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
         access: Access {
+            btrfs: Arc::new(recorded::btrfs::Recorded { host: fixture("") }),
             hazard: Looks(Arc::new(recorded::hazard::Recorded)),
             nvme: Arc::new(recorded::nvme::Recorded(fixture("nvme"))),
         },

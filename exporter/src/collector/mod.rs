@@ -2,6 +2,7 @@
 //!
 //! A new collector is a file with a [`CollectorSpec`] and a line in [`COLLECTORS`].
 
+pub mod btrfs;
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
@@ -23,7 +24,7 @@ use self::directory::Watchers;
 use self::disk::Histories;
 use self::nvme::Drives;
 use self::readings::Readings;
-use crate::device::nvme::{Ask, Nodes};
+use crate::device;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::rights::Need;
@@ -31,6 +32,8 @@ use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
 pub static COLLECTORS: &[&CollectorSpec] = &[
+    &btrfs::SPEC,
+    &btrfs::volume::SPEC,
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
@@ -98,18 +101,21 @@ pub struct Context {
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
 #[derive(Clone)]
 pub struct Access {
+    /// btrfs filesystems, by their mount points.
+    pub btrfs: Arc<dyn device::btrfs::ask::Ask>,
     /// Superblocks and mount points.
     pub hazard: hazard::Looks,
     /// NVMe controllers.
-    pub nvme: Arc<dyn Ask>,
+    pub nvme: Arc<dyn device::nvme::Ask>,
 }
 
 impl Default for Access {
     /// The kernel.
     fn default() -> Self {
         Self {
+            btrfs: Arc::new(device::btrfs::ask::Kernel),
             hazard: hazard::Looks::default(),
-            nvme: Arc::new(Nodes),
+            nvme: Arc::new(device::nvme::Nodes),
         }
     }
 }

@@ -98,25 +98,25 @@ pub struct ReadingFamilies {
 }
 
 /// `reading_families!("nvme", "device")`: the families of collector `nvme`, whose things are told apart by the
-/// labels `tier` and `device`.
+/// labels `tier` and `device`; further labels may follow.
 macro_rules! reading_families {
-    ($collector:literal, $label:literal) => {
+    ($collector:literal, $($label:literal),+) => {
         $crate::collector::readings::ReadingFamilies {
             collector: $collector,
             state: tidegauge_model::metric::FamilySpec::gauge(
                 concat!("tidegauge_", $collector, "_reading_state"),
                 "What came of the last reading: 1 for the state that holds, 0 for the others.",
-                &["tier", $label, "state"],
+                &["tier", $($label,)+ "state"],
             ),
             last: tidegauge_model::metric::FamilySpec::gauge(
                 concat!("tidegauge_", $collector, "_last_reading_timestamp_seconds"),
                 "When it was last read; absent when that never succeeded.",
-                &["tier", $label],
+                &["tier", $($label),+],
             ),
             failures: tidegauge_model::metric::FamilySpec::counter(
                 concat!("tidegauge_", $collector, "_reading_failures_total"),
                 "Readings that failed, by how: late, gone, failed.",
-                &["tier", $label, "state"],
+                &["tier", $($label,)+ "state"],
             ),
         }
     };

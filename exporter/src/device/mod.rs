@@ -1,6 +1,7 @@
 //! One file for each kernel surface: bytes in, a struct out. No metric names here, no rates.
 
 pub mod block;
+pub mod btrfs;
 pub mod diskstats;
 pub mod ext4;
 pub mod fstab;

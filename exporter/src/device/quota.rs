@@ -5,7 +5,6 @@
 //! project, and so did what lies right in it (the first 64 entries are asked); a qgroup is that of a subvolume
 //! without further ones in it, and is not being rebuilt.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,6 +15,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 use tidegauge_ioctl::{btrfs, fsxattr, quota};
+
+use super::btrfs::uuid_text;
 
 /// Filesystem types by their magic number (`linux/magic.h`).
 const EXT4: u64 = 0xEF53;
@@ -229,7 +230,7 @@ fn of_subvolume(open: &OwnedFd, sysfs: &Path) -> io::Result<Kept> {
     let id = btrfs::subvolume_id(open)?;
     let groups = sysfs
         .join("fs/btrfs")
-        .join(uuid(btrfs::filesystem_id(open)?))
+        .join(uuid_text(btrfs::filesystem_id(open)?))
         .join("qgroups");
     let text = match fs::read_to_string(groups.join(format!("0_{id}/referenced"))) {
         Ok(text) => text,
@@ -262,28 +263,10 @@ pub fn referenced(text: &str) -> io::Result<u64> {
     })
 }
 
-fn uuid(id: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in id.into_iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_uuid_as_sysfs_writes_it() {
-        let id = *b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff";
-        assert_eq!(uuid(id), "00112233-4455-6677-8899-aabbccddeeff");
-    }
 
     #[test]
     fn where_nothing_is_kept() {
