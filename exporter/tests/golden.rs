@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
+use rustix::io::Errno;
+use tidegauge_exporter::collector::{Access, COLLECTORS, CollectorSpec, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
+use tidegauge_exporter::device::dm::{self, DeviceStatus, DmError, Target};
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
 use tidegauge_exporter::host::storage::Storage;
@@ -20,6 +22,7 @@ use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::sampling::Sampler;
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::exposition::{Cursor, Format, write_chunk};
+use tidegauge_model::mount::DeviceNumber;
 use tidegauge_model::reading::Why;
 use tidegauge_model::tier::{Budget, Thresholds, Tier};
 use tidegauge_model::units::Bytes;
@@ -59,6 +62,52 @@ fn ask() -> impl Fn(&Question<'_>) -> Result<Space, Why> {
             }
         }
     }
+}
+
+/// Device mapper as the fixture's `dm` says: `NUMBER NAME OPENERS TARGET SECTORS STATUS`, a line for each target,
+/// or `NUMBER errno ERRNO`.
+struct RecordedDm;
+
+impl dm::Ask for RecordedDm {
+    fn table_status(&self, dev: DeviceNumber) -> Result<DeviceStatus, DmError> {
+        let recording = std::fs::read_to_string(fixture("dm")).unwrap();
+        let mut found: Option<DeviceStatus> = None;
+        for line in recording.lines() {
+            let words: Vec<&str> = line.splitn(6, ' ').collect();
+            match words.as_slice() {
+                [number, ..] if *number != dev.to_string() => {}
+                [_, "errno", errno] => {
+                    return Err(Errno::from_raw_os_error(errno.parse().unwrap()).into());
+                }
+                [_, name, openers, kind, sectors, status @ ..] => {
+                    let device = found.get_or_insert_with(|| DeviceStatus {
+                        name: (*name).to_owned(),
+                        openers: openers.parse().unwrap(),
+                        suspended: false,
+                        read_only: false,
+                        targets: Vec::new(),
+                    });
+                    device.targets.push(Target {
+                        kind: (*kind).to_owned(),
+                        sectors: sectors.parse().unwrap(),
+                        status: status.join(" "),
+                    });
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        Ok(found.unwrap())
+    }
+}
+
+/// The defaults, and for a collector that runs a program the script of its name in `tools`.
+fn settings_of(spec: &CollectorSpec) -> Settings {
+    let mut settings = Settings::defaults(spec.settings);
+    if let Some(command) = spec.settings.iter().find(|s| s.key == "command") {
+        let script = fixture("tools").join(spec.name);
+        settings.set(command, script.to_str().unwrap()).unwrap();
+    }
+    settings
 }
 
 fn tier(name: &str, paths: &[&str], require_mount: bool) -> Tier {
@@ -121,11 +170,13 @@ fn expose(format: Format) -> String {
         rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
-        access: Access::default(),
+        access: Access {
+            dm: dm::Control(Arc::new(RecordedDm)),
+        },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
-        .map(|spec| (*spec, Settings::defaults(spec.settings)))
+        .map(|spec| (*spec, settings_of(spec)))
         .collect();
     let selection = Settings::defaults(tidegauge_exporter::collector::filesystem::SPEC.settings);
     let blocks = BlockSource {
@@ -150,15 +201,21 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first walk is on a timer of its own.
-    while !sampler
-        .snapshot(Wanted::only(&["directory"]))
-        .blocking_recv()
-        .unwrap()
-        .families()
-        .any(|family| family.spec.name == "tidegauge_directory_up")
-    {
-        std::thread::yield_now();
+    // These read on timers of their own.
+    for (collector, family) in [
+        ("directory", "tidegauge_directory_up"),
+        ("dm", "tidegauge_dm_info"),
+        ("lvm", "tidegauge_lvm_vg_info"),
+    ] {
+        while !sampler
+            .snapshot(Wanted::only(&[collector]))
+            .blocking_recv()
+            .unwrap()
+            .families()
+            .any(|found| found.spec.name == family)
+        {
+            std::thread::yield_now();
+        }
     }
     let snapshot = sampler.snapshot(Wanted::all()).blocking_recv().unwrap();
     let mut text = Vec::new();

@@ -4,7 +4,9 @@
 
 pub mod directory;
 pub mod disk;
+pub mod dm;
 pub mod filesystem;
+pub mod lvm;
 pub mod pressure;
 pub mod readings;
 pub mod tier;
@@ -27,7 +29,9 @@ use crate::settings::{Setting, Settings};
 pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
+    &dm::SPEC,
     &filesystem::SPEC,
+    &lvm::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
 ];
@@ -87,7 +91,10 @@ pub struct Context {
 
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
 #[derive(Clone, Default)]
-pub struct Access {}
+pub struct Access {
+    /// Device mapper.
+    pub dm: crate::device::dm::Control,
+}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]

@@ -2,8 +2,10 @@
 
 pub mod block;
 pub mod diskstats;
+pub mod dm;
 pub mod isolate;
 pub mod kernel_file;
+pub mod lvm;
 pub mod mountinfo;
 pub mod pressure;
 pub mod probe;
