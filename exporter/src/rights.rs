@@ -19,6 +19,8 @@ pub enum Right {
     SysAdmin,
     /// `CAP_SYS_RAWIO`.
     RawIo,
+    /// `CAP_FOWNER`.
+    Owner,
 }
 
 impl Right {
@@ -29,6 +31,7 @@ impl Right {
             Self::Ptrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::RawIo => "CAP_SYS_RAWIO",
+            Self::Owner => "CAP_FOWNER",
         }
     }
 
@@ -38,6 +41,7 @@ impl Right {
             Self::Ptrace => CapabilitySet::SYS_PTRACE,
             Self::SysAdmin => CapabilitySet::SYS_ADMIN,
             Self::RawIo => CapabilitySet::SYS_RAWIO,
+            Self::Owner => CapabilitySet::FOWNER,
         }
     }
 }

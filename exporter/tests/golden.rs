@@ -8,6 +8,7 @@
 
 mod recorded {
     pub mod btrfs;
+    pub mod dm;
     pub mod hazard;
     pub mod nvme;
 }
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tidegauge_exporter::collector::hazard::Looks;
 use tidegauge_exporter::collector::{Access, COLLECTORS, CollectorSpec, Context, Memory, Schedule};
 use tidegauge_exporter::device::block::BlockSource;
+use tidegauge_exporter::device::dm;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
 use tidegauge_exporter::host::storage::Storage;
@@ -199,6 +201,7 @@ fn expose(format: Format) -> String {
         memory: Memory::new(&fixture("proc")),
         access: Access {
             btrfs: Arc::new(recorded::btrfs::Recorded { host: fixture("") }),
+            dm: dm::Control(Arc::new(recorded::dm::Recorded)),
             hazard: Looks(Arc::new(recorded::hazard::Recorded)),
             nvme: Arc::new(recorded::nvme::Recorded(fixture("nvme"))),
         },

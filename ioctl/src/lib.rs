@@ -4,6 +4,7 @@
 //! as the kernel does, and give the kernel's error number. Layouts are those of the kernel's headers.
 
 pub mod btrfs;
+pub mod dm;
 pub mod fsxattr;
 pub mod ioprio;
 pub mod nvme;

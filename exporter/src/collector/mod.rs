@@ -5,8 +5,10 @@
 pub mod btrfs;
 pub mod directory;
 pub mod disk;
+pub mod dm;
 pub mod filesystem;
 pub mod hazard;
+pub mod lvm;
 pub mod md;
 pub mod nvme;
 pub mod pressure;
@@ -36,8 +38,10 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &btrfs::volume::SPEC,
     &directory::SPEC,
     &disk::SPEC,
+    &dm::SPEC,
     &filesystem::SPEC,
     &hazard::SPEC,
+    &lvm::SPEC,
     &md::SPEC,
     &nvme::SPEC,
     &pressure::SPEC,
@@ -103,6 +107,8 @@ pub struct Context {
 pub struct Access {
     /// btrfs filesystems, by their mount points.
     pub btrfs: Arc<dyn device::btrfs::ask::Ask>,
+    /// Device mapper.
+    pub dm: device::dm::Control,
     /// Superblocks and mount points.
     pub hazard: hazard::Looks,
     /// NVMe controllers.
@@ -114,6 +120,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             btrfs: Arc::new(device::btrfs::ask::Kernel),
+            dm: device::dm::Control::default(),
             hazard: hazard::Looks::default(),
             nvme: Arc::new(device::nvme::Nodes),
         }

@@ -154,6 +154,7 @@ impl Readings {
             families,
             now,
             told: Vec::new(),
+            forgets: false,
         }
     }
 }
@@ -166,6 +167,7 @@ pub struct Round<'a> {
     families: &'static ReadingFamilies,
     now: SystemTime,
     told: Vec<(String, Labels, Result<(), Trouble>)>,
+    forgets: bool,
 }
 
 impl Round<'_> {
@@ -173,6 +175,12 @@ impl Round<'_> {
     /// name); `labels` are `tier` and the collector's own, no two devices with the same.
     pub fn tell(&mut self, key: &str, labels: &Labels, result: Result<(), Trouble>) {
         self.told.push((key.to_owned(), labels.clone(), result));
+    }
+
+    /// For what is made and removed on purpose all the time (snapshots): whoever is not told of is forgotten.
+    pub fn forget_the_gone(mut self) -> Self {
+        self.forgets = true;
+        self
     }
 
     /// Ends it: whoever was known and not told of is gone. Returns the three families.
@@ -203,6 +211,9 @@ impl Round<'_> {
             entry.labels = labels;
             entry.seen = self.now;
             entry.take(self.families.collector, &key, result.err(), self.now);
+        }
+        if self.forgets {
+            known.retain(|_, entry| entry.seen == self.now);
         }
         for (key, entry) in known.iter_mut().filter(|(_, entry)| entry.seen != self.now) {
             let gone = Trouble::new(
@@ -356,6 +367,18 @@ mod tests {
         let [states, ..] = readings.round(&FAMILIES, at(101 + 7 * 24 * 3600)).finish();
         assert_eq!(state(&states, "nvme0"), None, "forgotten in the end");
         assert_eq!(state(&states, "nvme1").as_deref(), Some("gone"));
+    }
+
+    #[test]
+    fn what_comes_and_goes_on_purpose_is_forgotten_at_once() {
+        let readings = Readings::default();
+        for (time, device) in [(100, "dm-1"), (200, "dm-2")] {
+            let mut round = readings.round(&FAMILIES, at(time)).forget_the_gone();
+            round.tell(device, &labels(device), Ok(()));
+            let [states, ..] = round.finish();
+            assert_eq!(states.samples.len(), State::ALL.len());
+            assert_eq!(state(&states, device).as_deref(), Some("ok"));
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tidegauge_model::mount::DeviceNumber;
 
+use super::dm::name::Volume;
 use super::kernel_file::attribute;
-use super::udev;
+use super::{dm, udev};
 
 /// A block device. Texts are empty where the kernel and udev do not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub struct BlockDevice {
     pub discard: Option<bool>,
     /// Name in `/dev/mapper`.
     pub dm_name: String,
+    /// Identifier in device mapper: `LVM-…`, `CRYPT-…`.
+    pub dm_uuid: String,
+    /// The logical volume that this is, or is a part of.
+    pub volume: Option<Volume>,
+    /// What udev found on it: `ext4`, `LVM2_member`.
+    pub content: String,
     /// The disk that this is a partition of.
     pub parent: String,
     /// Kernel names of the devices that this one (device mapper, md) lies on.
@@ -60,6 +67,9 @@ impl BlockSource {
         let udev = udev::read(&self.udev, dev);
         let or_udev = |file: &str, known: Option<String>| known.unwrap_or_else(|| of_disk(file));
         let flag = |file: &str| attribute(&disk.join(file)).map(|v| v != "0");
+        let of_dm = |file: &str| attribute(&folder.join("dm").join(file)).unwrap_or_default();
+        let (dm_name, dm_uuid) = (of_dm("name"), of_dm("uuid"));
+        let volume = dm::name::volume(&dm_name, &dm_uuid, &udev);
         BlockDevice {
             name: name.to_owned(),
             // sysfs first for NVMe, whose namespace has it; udev for SATA, where sysfs hides it.
@@ -74,7 +84,10 @@ impl BlockSource {
             rotational: flag("queue/rotational"),
             scheduler: self.scheduler_in(disk),
             discard: flag("queue/discard_max_bytes"),
-            dm_name: attribute(&folder.join("dm/name")).unwrap_or_default(),
+            volume,
+            content: udev.content.unwrap_or_default(),
+            dm_name,
+            dm_uuid,
             parent: parent_folder
                 .and_then(Path::file_name)
                 .map(|n| n.to_string_lossy().into_owned())
@@ -101,8 +114,8 @@ impl BlockSource {
             .collect()
     }
 
-    /// What may change while the device stays the same one: (diskseq, scheduler).
-    pub fn volatile(&self, device: &BlockDevice) -> (String, String) {
+    /// What may change while the device stays the same one: diskseq, scheduler, and what a mapped device lies on.
+    pub fn volatile(&self, device: &BlockDevice) -> (String, String, Vec<String>) {
         let disk = self.folder(if device.parent.is_empty() {
             &device.name
         } else {
@@ -111,6 +124,7 @@ impl BlockSource {
         (
             attribute(&disk.join("diskseq")).unwrap_or_default(),
             self.scheduler_in(&disk),
+            names_in(&self.folder(&device.name).join("slaves")),
         )
     }
 

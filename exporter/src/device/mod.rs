@@ -3,10 +3,12 @@
 pub mod block;
 pub mod btrfs;
 pub mod diskstats;
+pub mod dm;
 pub mod ext4;
 pub mod fstab;
 pub mod isolate;
 pub mod kernel_file;
+pub mod lvm;
 pub mod lvm_conf;
 pub mod md;
 pub mod mdstat;

@@ -17,6 +17,14 @@ pub struct UdevProperties {
     pub model: Option<String>,
     /// `ID_BUS`: `ata`, `usb`, `scsi`, `nvme`.
     pub bus: Option<String>,
+    /// `ID_FS_TYPE`: `ext4`, `LVM2_member`, `crypto_LUKS`.
+    pub content: Option<String>,
+    /// `DM_VG_NAME`, as LVM's own rules take it from the name.
+    pub dm_vg: Option<String>,
+    /// `DM_LV_NAME`.
+    pub dm_lv: Option<String>,
+    /// `DM_LV_LAYER`.
+    pub dm_layer: Option<String>,
 }
 
 /// Parses one file of the database. Bytes that are not text are replaced: they are names only.
@@ -38,6 +46,10 @@ pub fn parse(content: &[u8]) -> UdevProperties {
             "ID_SERIAL_SHORT" => properties.serial = value,
             "ID_MODEL" => properties.model = value,
             "ID_BUS" => properties.bus = value,
+            "ID_FS_TYPE" => properties.content = value,
+            "DM_VG_NAME" => properties.dm_vg = value,
+            "DM_LV_NAME" => properties.dm_lv = value,
+            "DM_LV_LAYER" => properties.dm_layer = value,
             _ => {}
         }
     }
@@ -68,6 +80,22 @@ mod tests {
                 serial: Some("WD-1".into()),
                 model: Some("WDC_WD20EFRX".into()),
                 bus: Some("ata".into()),
+                ..UdevProperties::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_logical_volume() {
+        let text = b"E:DM_VG_NAME=vg_jts\nE:DM_LV_NAME=pool\nE:DM_LV_LAYER=tpool\nE:ID_FS_TYPE=LVM2_member\n";
+        assert_eq!(
+            parse(text),
+            UdevProperties {
+                content: Some("LVM2_member".into()),
+                dm_vg: Some("vg_jts".into()),
+                dm_lv: Some("pool".into()),
+                dm_layer: Some("tpool".into()),
+                ..UdevProperties::default()
             }
         );
     }

@@ -10,6 +10,7 @@ use tidegauge_model::tier::Tier;
 
 use super::storage::MountLayout;
 use crate::device::block::{BlockDevice, BlockSource};
+use crate::device::dm::name::identifiers;
 
 /// What was read is good for this long while the mounts stay the same.
 const FRESH: Duration = Duration::from_secs(30);
@@ -19,7 +20,8 @@ pub type BlockTable = FxHashMap<String, (DeviceNumber, BlockDevice)>;
 
 /// Works out the tier (as index) of every device: that of the filesystems on it, and for what they lie on in
 /// turn the same. Where filesystems of several tiers share a disk, the hottest is the disk's. Disks
-/// without any take the tier whose device glob matches.
+/// without any take the tier whose device glob matches. What is left of a volume group (snapshots, hidden parts
+/// of pools, swap) takes the hottest tier of the group, and other mapped devices that of what they lie on.
 pub fn tiers_of<'a>(
     devices: impl Iterator<Item = (DeviceNumber, &'a BlockDevice)>,
     source: &BlockSource,
@@ -62,7 +64,7 @@ pub fn tiers_of<'a>(
         }
         found.insert(name, tier);
     }
-    for device in by_name.into_values() {
+    for device in by_name.values() {
         if !found.contains_key(device.name.as_str())
             && let Some(tier) = tiers
                 .iter()
@@ -71,7 +73,56 @@ pub fn tiers_of<'a>(
             found.insert(&device.name, tier);
         }
     }
+    inherit(&by_name, &mut found);
     found
+}
+
+/// Stacks are no deeper than this: encryption on volumes on RAID on encryption and the like.
+const DEEPEST: usize = 8;
+
+/// Gives a tier to what has none by itself, from its volume group or from what it lies on. What has one keeps it.
+fn inherit<'a>(
+    by_name: &FxHashMap<&'a str, &'a BlockDevice>,
+    found: &mut FxHashMap<&'a str, usize>,
+) {
+    let own = found.clone();
+    for _ in 0..DEEPEST {
+        let mut groups: FxHashMap<&str, usize> = FxHashMap::default();
+        for device in by_name.values() {
+            if let Some((group, _)) = identifiers(&device.dm_uuid)
+                && let Some(&tier) = found.get(device.name.as_str())
+            {
+                let hottest = groups.entry(group).or_insert(tier);
+                *hottest = tier.min(*hottest);
+            }
+        }
+        let mut given: Vec<(&'a str, usize)> = Vec::new();
+        for device in by_name.values().copied() {
+            let group = identifiers(&device.dm_uuid).and_then(|(group, _)| groups.get(group));
+            let below = device.slaves.iter().filter_map(|n| found.get(n.as_str()));
+            let Some(&tier) = group.into_iter().chain(below).min() else {
+                continue;
+            };
+            given.push((&device.name, tier));
+            if group.is_some() {
+                // The disks that hold only snapshots serve the group too.
+                given.extend(device.slaves.iter().map(|name| (name.as_str(), tier)));
+            }
+        }
+        let mut changed = false;
+        for (name, tier) in given {
+            if by_name.contains_key(name)
+                && !own.contains_key(name)
+                && found.get(name).is_none_or(|&known| tier < known)
+            {
+                found.insert(name, tier);
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
 }
 
 /// Whether the kernel's device `name` is what a mount calls `source`.
@@ -219,5 +270,66 @@ impl BlockCache {
         });
         self.known = Some((now, Arc::clone(layout), Arc::clone(&blocks)));
         blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(name: &str, uuid: &str, slaves: &[&str]) -> BlockDevice {
+        BlockDevice {
+            name: name.into(),
+            dm_uuid: uuid.into(),
+            slaves: slaves.iter().map(|&slave| slave.to_owned()).collect(),
+            ..BlockDevice::default()
+        }
+    }
+
+    fn lv(group: char, volume: char) -> String {
+        format!(
+            "LVM-{}{}",
+            group.to_string().repeat(32),
+            volume.to_string().repeat(32)
+        )
+    }
+
+    #[test]
+    fn what_nobody_mounts_takes_the_tier_of_its_group_or_of_what_it_lies_on() {
+        let all = [
+            device("sda", "", &[]),
+            device("sdb", "", &[]),
+            device("sdc", "", &[]),
+            device("dm-0", &lv('g', '0'), &["sda"]),
+            // A snapshot on a disk of its own, and one of another tier than its group's.
+            device("dm-1", &lv('g', '1'), &["sdb"]),
+            device("dm-2", &lv('g', '2'), &["sda"]),
+            device("dm-3", "CRYPT-LUKS2-x", &["dm-1"]),
+            device("dm-4", &lv('h', '0'), &["sdc"]),
+        ];
+        let by_name: FxHashMap<&str, &BlockDevice> =
+            all.iter().map(|d| (d.name.as_str(), d)).collect();
+        let mut found: FxHashMap<&str, usize> =
+            [("dm-0", 1), ("sda", 1), ("dm-2", 2)].into_iter().collect();
+        inherit(&by_name, &mut found);
+        let of = |name: &str| found.get(name).copied();
+        assert_eq!((of("dm-0"), of("dm-2")), (Some(1), Some(2)), "their own");
+        assert_eq!((of("dm-1"), of("sdb")), (Some(1), Some(1)));
+        assert_eq!(of("dm-3"), Some(1));
+        assert_eq!((of("dm-4"), of("sdc")), (None, None));
+    }
+
+    #[test]
+    fn devices_that_lie_on_each_other_are_no_endless_loop() {
+        let all = [
+            device("a", "", &["b"]),
+            device("b", "", &["a", "c"]),
+            device("c", "", &[]),
+        ];
+        let by_name: FxHashMap<&str, &BlockDevice> =
+            all.iter().map(|d| (d.name.as_str(), d)).collect();
+        let mut found: FxHashMap<&str, usize> = [("c", 0)].into_iter().collect();
+        inherit(&by_name, &mut found);
+        assert_eq!(found.len(), 3);
     }
 }

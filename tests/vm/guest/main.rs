@@ -15,6 +15,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod lvm;
 mod md;
 mod monitor;
 mod nvme;

@@ -117,8 +117,10 @@ impl Devices {
         let mut changed = false;
         for (name, known) in due.into_iter().take(REFRESH_AT_ONCE) {
             known.refreshed = now;
-            let (diskseq, scheduler) = self.source.volatile(&known.device);
-            if diskseq != known.device.diskseq || scheduler != known.device.scheduler {
+            let device = &known.device;
+            let current = self.source.volatile(device);
+            let before = (&device.diskseq, &device.scheduler, &device.slaves);
+            if (&current.0, &current.1, &current.2) != before {
                 known.device = self.source.read(name, known.dev);
                 known.labels = Labels::none();
                 changed = true;
