@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tidegauge_exporter::collector::{Access, COLLECTORS, Context, Memory};
 use tidegauge_exporter::device::block::BlockSource;
+use tidegauge_exporter::device::nfs_probe::{Ask, Asker, ProbeError, Reached, Target};
 use tidegauge_exporter::device::probe::{Question, Timing};
+use tidegauge_exporter::device::rpc::Verdict;
 use tidegauge_exporter::device::statfs::Space;
 use tidegauge_exporter::host::storage::Storage;
 use tidegauge_exporter::http::{Scrape, Wanted};
@@ -57,6 +59,27 @@ fn ask() -> impl Fn(&Question<'_>) -> Result<Space, Why> {
                     files_free: n[4],
                 })
             }
+        }
+    }
+}
+
+/// One server answers, the other never does.
+struct NfsServers;
+
+impl Ask for NfsServers {
+    fn ask(&self, target: &Target, _: Duration) -> Result<Reached, ProbeError> {
+        match target.address.to_string().as_str() {
+            "192.0.2.7:2049" => Ok(Reached {
+                connect: Some(Duration::from_micros(400)),
+                calls: target
+                    .versions
+                    .iter()
+                    .map(|version| (*version, Verdict::Success, Duration::from_micros(300)))
+                    .collect(),
+            }),
+            _ => Err(ProbeError::Late {
+                doing: "calling it",
+            }),
         }
     }
 }
@@ -121,7 +144,9 @@ fn expose(format: Format) -> String {
         rootfs: PathBuf::from("/"),
         tiers: Arc::clone(&tiers),
         memory: Memory::new(&fixture("proc")),
-        access: Access::default(),
+        access: Access {
+            nfs: Asker(Arc::new(NfsServers)),
+        },
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()

@@ -5,6 +5,8 @@
 pub mod directory;
 pub mod disk;
 pub mod filesystem;
+pub mod nfs;
+pub mod nfs_server;
 pub mod pressure;
 pub mod readings;
 pub mod tier;
@@ -28,6 +30,8 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &directory::SPEC,
     &disk::SPEC,
     &filesystem::SPEC,
+    &nfs::SPEC,
+    &nfs_server::SPEC,
     &pressure::SPEC,
     &tier::SPEC,
 ];
@@ -87,7 +91,10 @@ pub struct Context {
 
 /// How devices are asked that no file of `/proc` or `/sys` stands for: by the kernel, or by recordings in tests.
 #[derive(Clone, Default)]
-pub struct Access {}
+pub struct Access {
+    /// NFS servers.
+    pub nfs: crate::device::nfs_probe::Asker,
+}
 
 /// What must not be lost, or done twice, when the configuration is read again.
 #[derive(Clone)]

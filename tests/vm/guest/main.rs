@@ -15,6 +15,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod nfs;
 mod quota;
 mod three_tiers;
 mod tiers;
