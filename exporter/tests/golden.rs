@@ -10,6 +10,7 @@ mod recorded {
     pub mod btrfs;
     pub mod dm;
     pub mod hazard;
+    pub mod nfs;
     pub mod nvme;
 }
 
@@ -22,6 +23,7 @@ use tidegauge_exporter::collector::hazard::Looks;
 use tidegauge_exporter::collector::{Access, COLLECTORS, CollectorSpec, Context, Memory, Schedule};
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::dm;
+use tidegauge_exporter::device::nfs_probe::Asker;
 use tidegauge_exporter::device::probe::{Question, Timing};
 use tidegauge_exporter::device::statfs::Space;
 use tidegauge_exporter::host::storage::Storage;
@@ -203,6 +205,7 @@ fn expose(format: Format) -> String {
             btrfs: Arc::new(recorded::btrfs::Recorded { host: fixture("") }),
             dm: dm::Control(Arc::new(recorded::dm::Recorded)),
             hazard: Looks(Arc::new(recorded::hazard::Recorded)),
+            nfs: Asker(Arc::new(recorded::nfs::Recorded)),
             nvme: Arc::new(recorded::nvme::Recorded(fixture("nvme"))),
         },
     };

@@ -254,7 +254,7 @@ fn text(field: &[u8]) -> String {
 }
 
 /// Undoes the kernel's `mangle`: space, tab, newline, backslash and `#` come as three octal digits.
-fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+pub fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     if !field.contains(&b'\\') {
         return Cow::Borrowed(field);
     }

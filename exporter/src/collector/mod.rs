@@ -10,6 +10,8 @@ pub mod filesystem;
 pub mod hazard;
 pub mod lvm;
 pub mod md;
+pub mod nfs;
+pub mod nfs_server;
 pub mod nvme;
 pub mod pressure;
 pub mod readings;
@@ -43,6 +45,8 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &hazard::SPEC,
     &lvm::SPEC,
     &md::SPEC,
+    &nfs::SPEC,
+    &nfs_server::SPEC,
     &nvme::SPEC,
     &pressure::SPEC,
     &setting::SPEC,
@@ -111,6 +115,8 @@ pub struct Access {
     pub dm: device::dm::Control,
     /// Superblocks and mount points.
     pub hazard: hazard::Looks,
+    /// NFS servers.
+    pub nfs: device::nfs_probe::Asker,
     /// NVMe controllers.
     pub nvme: Arc<dyn device::nvme::Ask>,
 }
@@ -122,6 +128,7 @@ impl Default for Access {
             btrfs: Arc::new(device::btrfs::ask::Kernel),
             dm: device::dm::Control::default(),
             hazard: hazard::Looks::default(),
+            nfs: device::nfs_probe::Asker::default(),
             nvme: Arc::new(device::nvme::Nodes),
         }
     }

@@ -18,6 +18,7 @@
 mod lvm;
 mod md;
 mod monitor;
+mod nfs;
 mod nvme;
 mod quota;
 mod three_tiers;
