@@ -85,6 +85,15 @@ fn tier(name: &str, paths: &[&str], require_mount: bool) -> Tier {
     }
 }
 
+/// Settings that are not as by default: collector, key, value.
+fn given() -> Vec<(&'static str, &'static str, String)> {
+    let tool = |name: &str| fixture("bin").join(name).display().to_string();
+    vec![
+        ("smart", "command", tool("smartctl")),
+        ("smart", "device_exclude", String::new()),
+    ]
+}
+
 /// Fields whose values are of the moment.
 fn settle(text: &str) -> String {
     let moment = [
@@ -125,7 +134,16 @@ fn expose(format: Format) -> String {
     };
     let chosen: Vec<_> = COLLECTORS
         .iter()
-        .map(|spec| (*spec, Settings::defaults(spec.settings)))
+        .map(|spec| {
+            let mut settings = Settings::defaults(spec.settings);
+            for (collector, key, value) in given() {
+                if collector == spec.name {
+                    let setting = spec.settings.iter().find(|setting| setting.key == key);
+                    settings.set(setting.unwrap(), &value).unwrap();
+                }
+            }
+            (*spec, settings)
+        })
         .collect();
     let selection = Settings::defaults(tidegauge_exporter::collector::filesystem::SPEC.settings);
     let blocks = BlockSource {
@@ -150,15 +168,20 @@ fn expose(format: Format) -> String {
         Arc::new(Vec::new),
     )
     .unwrap();
-    // The first walk is on a timer of its own.
-    while !sampler
-        .snapshot(Wanted::only(&["directory"]))
-        .blocking_recv()
-        .unwrap()
-        .families()
-        .any(|family| family.spec.name == "tidegauge_directory_up")
-    {
-        std::thread::yield_now();
+    // Those on timers of their own.
+    for (collector, family) in [
+        ("directory", "tidegauge_directory_up"),
+        ("smart", "tidegauge_smart_reading_state"),
+    ] {
+        while !sampler
+            .snapshot(Wanted::only(&[collector]))
+            .blocking_recv()
+            .unwrap()
+            .families()
+            .any(|f| f.spec.name == family)
+        {
+            std::thread::yield_now();
+        }
     }
     let snapshot = sampler.snapshot(Wanted::all()).blocking_recv().unwrap();
     let mut text = Vec::new();

@@ -9,6 +9,7 @@ pub mod pressure;
 pub mod probe;
 pub mod process;
 pub mod quota;
+pub mod smartctl;
 pub mod statfs;
 pub mod tool;
 pub mod tree;
