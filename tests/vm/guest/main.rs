@@ -16,5 +16,6 @@
 )]
 
 mod quota;
+mod smart;
 mod three_tiers;
 mod tiers;
