@@ -149,11 +149,11 @@ impl Host {
         let of_collectors = chosen
             .iter()
             .filter(|(spec, _)| spec.name != directory::SPEC.name || has_budgets)
-            .flat_map(|(spec, _)| spec.rights);
+            .flat_map(|(spec, settings)| spec.rights_with(settings));
         tidegauge_exporter::host::RIGHTS
             .iter()
-            .chain(of_collectors)
             .map(|(right, _)| *right)
+            .chain(of_collectors)
             .collect()
     }
 

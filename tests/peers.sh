@@ -6,6 +6,7 @@
 #   target/peers/prometheus3     sid's Prometheus 3, with promtool: the oracle
 #   target/peers/node_exporter   sid's
 #   target/peers/alertmanager    sid's, with amtool
+#   target/peers/smartctl_exporter  sid's
 #
 # With --walkers also what `cargo xtask bench walk` compares with:
 #
@@ -26,6 +27,7 @@ peers=(
   "prometheus3   sid      prometheus,promtool      prometheus,promtool"
   "node_exporter sid      prometheus-node-exporter prometheus-node-exporter"
   "alertmanager  sid      prometheus-alertmanager  prometheus-alertmanager,amtool"
+  "smartctl_exporter sid  prometheus-smartctl-exporter smartctl_exporter"
 )
 
 [[ ${1:-} != --walkers ]] || peers+=("gdu sid gdu gdu")

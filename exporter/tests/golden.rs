@@ -155,6 +155,7 @@ fn settings(spec: &'static CollectorSpec) -> Settings {
     for setting in spec.settings {
         let value = match (spec.name, setting.key) {
             (name, "command") => fixture("tools").join(name).display().to_string(),
+            ("smart", "device_exclude") => String::new(),
             ("setting", "sysctl") => "net.core.rmem_max>=16777216,vm.dirty_ratio=20,\
                                       net.ipv4.tcp_rmem=4096 131072 6291456,vm.no_such=1"
                 .into(),

@@ -18,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   golden               the goldens anew, after a change that was meant
   bench devices        collectors of devices in the virtual machine; writes docs/benchmarks.md
   bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
+  bench smart              SMART of many disks beside smartctl_exporter; writes docs/benchmarks.md
   bench walk [--quick]     walks beside diskus, dust, pdu, gdu and du; writes docs/benchmarks.md";
 
 fn main() -> Result<()> {
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
         ["bench", "devices"] => bench::devices::run(),
         ["bench", "scrape"] => bench::scrape::run(false),
         ["bench", "scrape", "--quick"] => bench::scrape::run(true),
+        ["bench", "smart"] => bench::smart::run(),
         ["bench", "walk"] => bench::walk::run(false),
         ["bench", "walk", "--quick"] => bench::walk::run(true),
         _ => bail!("{USAGE}"),

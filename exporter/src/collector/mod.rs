@@ -16,6 +16,7 @@ pub mod nvme;
 pub mod pressure;
 pub mod readings;
 pub mod setting;
+pub mod smart;
 pub mod tier;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ use self::readings::Readings;
 use crate::device;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
-use crate::rights::Need;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, Settings};
 
 /// Every collector, in the order of their names.
@@ -50,6 +51,7 @@ pub static COLLECTORS: &[&CollectorSpec] = &[
     &nvme::SPEC,
     &pressure::SPEC,
     &setting::SPEC,
+    &smart::SPEC,
     &tier::SPEC,
 ];
 
@@ -74,6 +76,18 @@ pub struct CollectorSpec {
     pub families: &'static [&'static FamilySpec],
     /// Makes one.
     pub build: fn(&Context, &Settings) -> Box<dyn Collector>,
+}
+
+impl CollectorSpec {
+    /// The rights that it can use with these settings.
+    pub fn rights_with(&self, settings: &Settings) -> Vec<Right> {
+        let rights = self.rights.iter().map(|(right, _)| *right);
+        let is_smart = self.name == smart::SPEC.name;
+        let without_nvme = is_smart && !smart::asks_nvme(settings);
+        rights
+            .filter(|right| *right != Right::SysAdmin || !without_nvme)
+            .collect()
+    }
 }
 
 /// When a collector reads.

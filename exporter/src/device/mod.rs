@@ -23,6 +23,7 @@ pub mod process;
 pub mod queue;
 pub mod quota;
 pub mod rpc;
+pub mod smartctl;
 pub mod statfs;
 pub mod sysctl;
 pub mod systemd_timer;

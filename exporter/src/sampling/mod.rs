@@ -87,8 +87,8 @@ impl Sampler {
                 index,
                 rights: crate::host::RIGHTS
                     .iter()
-                    .chain(spec.rights)
                     .map(|(right, _)| *right)
+                    .chain(spec.rights_with(settings))
                     .collect(),
             })?;
             running.push(Running { spec, worker });

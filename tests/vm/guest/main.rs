@@ -21,5 +21,6 @@ mod monitor;
 mod nfs;
 mod nvme;
 mod quota;
+mod smart;
 mod three_tiers;
 mod tiers;

@@ -6,5 +6,6 @@ mod document;
 mod mounts;
 mod process;
 pub mod scrape;
+pub mod smart;
 mod table;
 pub mod walk;
