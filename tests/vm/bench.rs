@@ -144,46 +144,45 @@ fn main() {
         theirs.0,
     );
 
-    let timers: [(&str, &str, &[&str]); 5] = [
+    let shell = |script: &'static str| vec!["sh", "-c", script, &warm];
+    let timers: [(&str, &str, Vec<&str>); 8] = [
         (
             "nvme",
             "3 × `nvme smart-log`",
-            &[
-                "sh",
-                "-c",
-                "for i in 0 1 2; do nvme smart-log -o json /dev/nvme$i; done",
-            ],
+            shell("for i in 0 1 2; do nvme smart-log -o json /dev/nvme$i; done"),
         ),
         (
             "smart",
             "3 × `smartctl --json -a`",
-            &[
-                "sh",
-                "-c",
-                "for i in a b c; do smartctl --json -a /dev/sd$i; done",
-            ],
+            shell("for i in a b c; do smartctl --json -a /dev/sd$i; done"),
         ),
+        ("dm", "`dmsetup status`", vec!["dmsetup", "status"]),
         (
             "lvm",
             "`lvm fullreport`",
-            &["lvm", "fullreport", "--reportformat", "json"],
+            vec!["lvm", "fullreport", "--reportformat", "json"],
         ),
         (
-            "btrfs",
-            "`btrfs filesystem usage`, `device stats`",
-            &[
-                "sh",
-                "-c",
-                "btrfs filesystem usage -b $0; btrfs device stats $0",
-                &warm,
-            ],
+            "btrfs_volume",
+            "`btrfs filesystem usage`, `device stats`, `subvolume list`",
+            shell("btrfs filesystem usage -b $0; btrfs device stats $0; btrfs subvolume list $0"),
         ),
-        ("setting", "`lsblk -O`", &["lsblk", "-O", &sata]),
+        (
+            "nfs_server",
+            "`rpcinfo -T tcp`",
+            vec!["rpcinfo", "-T", "tcp", "127.0.0.1", "nfs", "3"],
+        ),
+        ("setting", "`lsblk -O`", vec!["lsblk", "-O", &sata]),
+        (
+            "hazard",
+            "`findmnt --verify`",
+            vec!["findmnt", "--verify", "--verbose"],
+        ),
     ];
     let mut lines = Vec::new();
     for (collector, name, command) in timers {
         let ours = timer(&tiers, collector);
-        let theirs = tool(command);
+        let theirs = tool(&command);
         row(
             &format!("`{collector}`, one reading"),
             ours.0,
