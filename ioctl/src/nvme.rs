@@ -156,7 +156,7 @@ pub fn log_page(file: impl AsFd, page: LogPage, buffer: &mut [u8]) -> Result<(),
 }
 
 fn log_command(page: LogPage, length: usize) -> Option<Command> {
-    if length == 0 || length % 4 != 0 || length > LOG_LENGTH {
+    if length == 0 || !length.is_multiple_of(4) || length > LOG_LENGTH {
         return None;
     }
     let dwords = u32::try_from(length / 4 - 1).ok()?;

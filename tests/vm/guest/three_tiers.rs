@@ -137,6 +137,8 @@ fn find(prefix: &str, is_it: impl Fn(&Path) -> bool) -> String {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        // The hidden paths to a namespace of several controllers (nvme1c0n1) have no node.
+        .filter(|entry| entry.path().join("dev").exists())
         .find(|entry| is_it(&entry.path()))
         .expect("the machine has it");
     format!("/dev/{}", found.file_name().to_string_lossy())
