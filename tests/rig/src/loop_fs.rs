@@ -63,7 +63,11 @@ impl LoopFs {
         Self::with(kind, size_mib, features, "prjquota")
     }
 
-    fn with(kind: FsKind, size_mib: u64, features: &[&str], options: &str) -> Self {
+    /// Makes one with more arguments for its `mkfs`, and mounts it with these options; none when empty.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn with(kind: FsKind, size_mib: u64, features: &[&str], options: &str) -> Self {
         let scratch = Scratch::new(kind.name());
         let image = scratch.path().join("image");
         File::create(&image)
