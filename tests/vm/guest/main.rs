@@ -4,10 +4,10 @@
 //!
 //! | device (serial) | test |
 //! |---|---|
-//! | NVMe TG0001, namespace 1 (4 GiB) | lvm, tiers |
+//! | NVMe TG0001, namespace 1 (4 GiB) | lvm, setting, tiers |
 //! | NVMe TG0001, namespace 2 (256 MiB) | nvme |
 //! | NVMe TG0002, shared by two controllers | nvme |
-//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, tiers |
+//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, setting, tiers |
 //! | SCSI TGSCSI1 (1 GiB) | smart |
 //! | loop devices, exports on 127.0.0.1 | each its own |
 #![allow(
@@ -22,5 +22,6 @@ mod nfs;
 mod nvme;
 mod quota;
 mod smart;
+mod setting;
 mod three_tiers;
 mod tiers;
