@@ -319,8 +319,9 @@ mod tests {
         (found.ok, found.actual)
     }
 
-    /// Type, options of the mount, options of the superblock, what is expected and as expected, what is not.
-    const CASES: &[(&str, &str, &str, &[&str], &[&str])] = &[
+    /// Type, options of the mount, options of the superblock, what is as expected, what is not.
+    type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+    const CASES: &[Case<'_>] = &[
         (
             "ext4",
             "rw,noatime",

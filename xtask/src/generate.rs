@@ -165,14 +165,65 @@ mod tests {
         );
     }
 
+    /// The rows of docs/security.md's table of rights, as their cells.
+    fn rows_of_rights(text: &str) -> Vec<Vec<String>> {
+        let (_, table) = text
+            .split_once("| collector | needs | for | without it |")
+            .unwrap();
+        let lines = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let cells = |line: &str| {
+            let inner = line.trim_start_matches('|').trim_end_matches('|');
+            inner
+                .split('|')
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        };
+        lines.map(cells).collect()
+    }
+
     #[test]
-    fn every_right_is_explained() {
+    fn the_rights_of_each_collector_are_explained() {
         let text = fs::read_to_string(root().unwrap().join("docs/security.md")).unwrap();
-        let of_collectors = COLLECTORS.iter().flat_map(|collector| collector.rights);
-        for (right, why) in tidegauge_exporter::host::RIGHTS.iter().chain(of_collectors) {
-            let row = format!("| `{}` | {why} |", right.name());
-            assert!(text.contains(&row), "docs/security.md has no row `{row}`");
+        let rows = rows_of_rights(&text);
+        let has = |row: &[&str]| {
+            let found = rows
+                .iter()
+                .find(|cells| cells.iter().zip(row).all(|(a, b)| a == b));
+            found.unwrap_or_else(|| panic!("docs/security.md has no row `| {} |`", row.join(" | ")))
+        };
+        for (right, why) in tidegauge_exporter::host::RIGHTS {
+            has(&["all", &format!("`{}`", right.name()), why]);
         }
+        for collector in COLLECTORS {
+            let name = format!("`{}`", collector.name);
+            if collector.rights.is_empty() {
+                has(&[&name, "none"]);
+            }
+            for (right, why) in collector.rights {
+                let row = has(&[&name, &format!("`{}`", right.name()), why]);
+                // Less is never silent: the last cell names the family that shows it.
+                let shown = |family: &&FamilySpec| row[3].contains(&format!("`{}", family.name));
+                assert!(
+                    collector.families.iter().any(shown),
+                    "docs/security.md does not say which family of {name} shows that {} is missing",
+                    right.name()
+                );
+            }
+        }
+        let known = |cell: &str| COLLECTORS.iter().any(|c| format!("`{}`", c.name) == cell);
+        for row in &rows {
+            assert_eq!(row.len(), 4, "{row:?}");
+            assert!(
+                row[0] == "all" || known(&row[0]),
+                "{row:?} is of no collector"
+            );
+        }
+        let mut sorted = rows.clone();
+        sorted.sort_by(|a, b| (a[0] != "all", &a[0]).cmp(&(b[0] != "all", &b[0])));
+        assert_eq!(rows, sorted, "in the order of the collectors' names");
     }
 
     /// The rule of ARCHITECTURE.md: who may use whom. Only the root package and xtask join the rooms.

@@ -5,9 +5,11 @@
 //! | device (serial) | test |
 //! |---|---|
 //! | NVMe TG0001, namespace 1 (4 GiB) | hazard, lvm, tiers |
+//! | NVMe TG0001, namespace 1 (4 GiB) | lvm, setting, tiers |
 //! | NVMe TG0001, namespace 2 (256 MiB) | nvme |
 //! | NVMe TG0002, shared by two controllers | nvme |
 //! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, hazard, tiers |
+//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, setting, tiers |
 //! | SCSI TGSCSI1 (1 GiB) | smart |
 //! | loop devices, exports on 127.0.0.1 | each its own |
 #![allow(
@@ -23,5 +25,6 @@ mod nfs;
 mod nvme;
 mod quota;
 mod smart;
+mod setting;
 mod three_tiers;
 mod tiers;

@@ -80,7 +80,7 @@ mod tests {
         };
         let identity = |seq: &str| (DeviceNumber { major: 8, minor: 1 }, seq.to_owned());
         let discards = Discards::default();
-        let mut seen = |seconds, seq: &str, count| {
+        let seen = |seconds, seq: &str, count| {
             let one = [("sda1", identity(seq), count)];
             discards.observe(one.into_iter(), at(seconds));
             discards.of("sda1").unwrap()
