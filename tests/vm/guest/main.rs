@@ -17,14 +17,14 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
-mod lvm;
 mod hazard;
+mod lvm;
 mod md;
 mod monitor;
 mod nfs;
 mod nvme;
 mod quota;
-mod smart;
 mod setting;
+mod smart;
 mod three_tiers;
 mod tiers;
