@@ -24,7 +24,7 @@ mod monitor;
 mod nfs;
 mod nvme;
 mod quota;
-mod smart;
 mod setting;
+mod smart;
 mod three_tiers;
 mod tiers;
