@@ -224,6 +224,22 @@ impl Blocks {
     }
 }
 
+#[cfg(test)]
+impl Blocks {
+    /// These devices, in no tier.
+    pub fn of(devices: Vec<BlockDevice>) -> Self {
+        let numbered = devices.into_iter().enumerate().map(|(minor, device)| {
+            let minor = u32::try_from(minor).unwrap_or_default();
+            let dev = DeviceNumber { major: 253, minor };
+            (device.name.clone(), (dev, device))
+        });
+        Self {
+            table: numbered.collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Keeps the last reading of [`Blocks`].
 #[derive(Debug, Default)]
 pub struct BlockCache {

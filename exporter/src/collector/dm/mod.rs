@@ -185,6 +185,8 @@ struct Mapped {
     of_reading: Labels,
     info: Labels,
     suspended: bool,
+    /// Its name is text, which the kernel's answer can be compared with.
+    is_named: bool,
 }
 
 impl Collector for DeviceMapper {
@@ -211,7 +213,10 @@ impl Collector for DeviceMapper {
         let mut told: Vec<(Labels, Vec<Status>)> = Vec::new();
         for (name, (dev, device)) in &mapped {
             let found = match answers.get(&(dev.major, dev.minor)) {
-                Some(Answer::Answered(Ok(status))) if status.name != *name => continue,
+                // Another device has its number by now.
+                Some(Answer::Answered(Ok(status))) if device.is_named && status.name != *name => {
+                    continue;
+                }
                 Some(Answer::Answered(Ok(status))) => Ok(status),
                 Some(Answer::Answered(Err(DmError::Kernel(Errno::NXIO)))) => continue,
                 Some(Answer::Answered(Err(error))) => Err(trouble(error)),
@@ -293,6 +298,7 @@ fn labelled(device: &BlockDevice, name: &str, tier: &str, suspended: bool) -> Ma
             .concat(),
         ),
         suspended,
+        is_named: !device.dm_name.is_empty(),
     }
 }
 

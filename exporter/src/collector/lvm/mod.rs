@@ -18,7 +18,7 @@ use tidegauge_model::metric::{Family, Labels};
 use self::families::Shown;
 use super::readings::{ReadingFamilies, Readings, State, Trouble, reading_families};
 use super::{Collector, CollectorSpec, Context, Schedule};
-use crate::device::block::BlockSource;
+use crate::device::block::{BlockDevice, BlockSource};
 use crate::device::dm::name::identifiers;
 use crate::device::lvm::{self, VolumeGroup};
 use crate::device::tool::{self, Call, Output, Runner, ToolError};
@@ -307,21 +307,23 @@ fn is_denial(line: &str) -> bool {
     of_disk && denial.iter().any(|text| line.contains(text))
 }
 
-/// Nodes of what udev or the kernel knows for physical volumes.
+/// Nodes of what udev or the kernel knows for physical volumes. What lies on a logical volume is a guest's, of which
+/// LVM wants to know nothing, unless a group of this host's is active on it.
 fn members(blocks: &Blocks) -> Vec<String> {
-    let is_lvm = |uuid: &str| uuid.starts_with("LVM-");
+    fn group(device: &BlockDevice) -> Option<&str> {
+        identifiers(&device.dm_uuid).map(|(group, _)| group)
+    }
     let mut names: BTreeSet<&str> = blocks
         .iter()
-        .filter(|(_, device)| device.content == MEMBER)
+        .filter(|(_, device)| device.content == MEMBER && group(device).is_none())
         .map(|(_, device)| device.name.as_str())
         .collect();
-    for (_, device) in blocks.iter().filter(|(_, d)| is_lvm(&d.dm_uuid)) {
+    for (_, device) in blocks.iter().filter(|(_, d)| group(d).is_some()) {
+        let below = device.slaves.iter().filter_map(|name| blocks.get(name));
         names.extend(
-            device
-                .slaves
-                .iter()
-                .filter(|name| blocks.get(name).is_some_and(|d| !is_lvm(&d.dm_uuid)))
-                .map(String::as_str),
+            below
+                .filter(|below| group(below) != group(device))
+                .map(|below| below.name.as_str()),
         );
     }
     names
@@ -409,6 +411,125 @@ mod tests {
         );
         let control = "  /dev/mapper/control: open failed: Permission denied";
         assert_eq!(state(&output(0, GOOD, control), false), Ok((1, false)));
+    }
+
+    /// LVM as this script plays it, and the folder that holds it.
+    fn played(script: &str) -> (tempfile::TempDir, Lvm) {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let command = folder.path().join("lvm");
+        std::fs::write(&command, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let lvm = Lvm {
+            command: Some(command),
+            limit: Duration::from_secs(60),
+            runner: Runner::default(),
+            readings: Arc::default(),
+            source: BlockSource {
+                sysfs: PathBuf::from("/sys"),
+                udev: PathBuf::from("/run/udev/data"),
+            },
+            takes_devices: true,
+            known: BTreeMap::new(),
+        };
+        (folder, lvm)
+    }
+
+    const WHEN_NAMED: &str = "case \"$*\" in *--devices*)";
+
+    fn missing(lvm: &mut Lvm) -> Result<Option<u64>, State> {
+        lvm.report(&["/dev/sda".into()])
+            .map(|(groups, _)| groups[0].missing_pvs)
+            .map_err(|trouble| trouble.state)
+    }
+
+    fn says(missing: u32) -> String {
+        format!(
+            r#"echo '{{"report":[{{"vg":[{{"vg_name":"a","vg_missing_pv_count":"{missing}"}}]}}]}}'"#
+        )
+    }
+
+    #[test]
+    fn a_disk_that_udev_does_not_know_is_not_told_as_missing() {
+        let script = format!("{WHEN_NAMED} {};; *) {};; esac", says(1), says(0));
+        assert_eq!(missing(&mut played(&script).1), Ok(Some(0)));
+        let script = format!("{WHEN_NAMED} {};; *) exit 5;; esac", says(1));
+        assert_eq!(
+            missing(&mut played(&script).1),
+            Ok(Some(1)),
+            "better than nothing"
+        );
+        let script = format!("{WHEN_NAMED} {};; *) exit 5;; esac", says(0));
+        assert_eq!(
+            missing(&mut played(&script).1),
+            Ok(Some(0)),
+            "not asked twice"
+        );
+    }
+
+    #[test]
+    fn an_older_version_is_not_told_which_disks() {
+        let script = format!(
+            "{WHEN_NAMED} echo unrecognized option >&2; exit 3;; *) {};; esac",
+            says(0)
+        );
+        let (_folder, mut lvm) = played(&script);
+        assert_eq!(missing(&mut lvm), Ok(Some(0)));
+        assert!(!lvm.takes_devices);
+        assert_eq!(missing(&mut lvm), Ok(Some(0)));
+        let (_folder, mut lvm) = played("echo unrecognized option >&2; exit 3");
+        assert_eq!(missing(&mut lvm), Err(State::Failed), "another option");
+    }
+
+    #[test]
+    fn a_tool_that_prints_nothing_or_garbage_or_for_ever_has_failed() {
+        for script in [
+            "exit 0",
+            "kill -9 $$",
+            "echo '{\"report\": [{\"vg\": [{\"vg_name'",
+            "head -c 300000 /dev/urandom",
+            "while :; do echo '{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{'; done",
+        ] {
+            assert_eq!(
+                missing(&mut played(script).1),
+                Err(State::Failed),
+                "{script}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_disks_of_this_hosts_groups_are_looked_at() {
+        let device =
+            |name: &str, group: Option<char>, content: &str, slaves: &[&str]| BlockDevice {
+                name: name.into(),
+                dm_uuid: group.map_or_else(String::new, |group| {
+                    format!("LVM-{}", group.to_string().repeat(64))
+                }),
+                content: content.into(),
+                slaves: slaves.iter().map(|&slave| slave.to_owned()).collect(),
+                ..BlockDevice::default()
+            };
+        let blocks = Blocks::of(vec![
+            device("sda1", None, MEMBER, &[]),
+            device("sda2", None, "ext4", &[]),
+            // Of which udev knows nothing, but a volume lies on it.
+            device("sdb", None, "", &[]),
+            device("dm-0", Some('a'), "", &["sdb"]),
+            device("dm-1", Some('a'), MEMBER, &["dm-0"]),
+            device("dm-2", Some('a'), MEMBER, &["dm-0"]),
+            device("dm-3", Some('b'), "", &["dm-2"]),
+        ]);
+        assert_eq!(
+            members(&blocks),
+            ["/dev/dm-2", "/dev/sda1", "/dev/sdb"],
+            "dm-1 is the disk of a guest"
+        );
+        assert_eq!(
+            active_groups(&blocks).len(),
+            0,
+            "without names there are no labels"
+        );
     }
 
     #[test]

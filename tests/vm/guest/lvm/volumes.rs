@@ -71,9 +71,9 @@ impl Volumes {
     /// One field of a report: `report("lvs", "snap_percent", "vg_jts/snap")`.
     pub fn report(&self, tool: &str, field: &str, of: &str) -> String {
         let options = "--noheadings --units b --nosuffix --binary";
-        self.run(&format!("{tool} {options} -o {field} {of} 2>/dev/null"))
-            .trim()
-            .to_owned()
+        // While a disk is missing it tells, and ends with an error all the same.
+        let output = shell(&format!("{tool} {options} -o {field} {of} 2>/dev/null"));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// A percentage of `lvs` as a ratio.
