@@ -18,14 +18,14 @@
 )]
 
 mod btrfs;
-mod lvm;
 mod hazard;
+mod lvm;
 mod md;
 mod monitor;
 mod nfs;
 mod nvme;
 mod quota;
-mod smart;
 mod setting;
+mod smart;
 mod three_tiers;
 mod tiers;
