@@ -10,6 +10,10 @@ ip link set lo up 2>/dev/null || ifconfig lo up
 mount -t tmpfs tmpfs "$root/target/rig"
 # What tools write beside their devices; the root is a read-only view of the machine's.
 mkdir -p /run/lvm /run/lock/lvm
+# Before the first scrub of the machine there is no folder for its status, and none can be made.
+[ -d /var/lib/btrfs ] || { modprobe overlay && mkdir -p /run/lib/upper /run/lib/work &&
+  mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib/upper,workdir=/run/lib/work overlay /var/lib &&
+  mkdir /var/lib/btrfs; }
 for writable in /etc/lvm /var/lib/nfs /var/lib/btrfs; do
   [ ! -d "$writable" ] || { cp -r "$writable" "/run/copy" && mount -t tmpfs tmpfs "$writable" &&
     cp -r /run/copy/. "$writable" && rm -r /run/copy; }

@@ -17,6 +17,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod btrfs;
 mod hazard;
 mod lvm;
 mod md;

@@ -135,7 +135,7 @@ impl Open {
                 }
                 break;
             }
-            let Some(next) = last.and_then(|key| after(key)) else {
+            let Some(next) = last.and_then(after) else {
                 break;
             };
             key.min = next;

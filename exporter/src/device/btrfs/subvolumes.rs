@@ -423,6 +423,8 @@ mod tests {
         assert_eq!(path(300, &places, directory), None);
     }
 
+    type Row = (String, usize, Option<(u64, u64)>);
+
     fn listing(all: &[(u64, u8, u8, u8, u64)]) -> Listing {
         let one = |&(id, uuid, of, received, created): &(u64, u8, u8, u8, u64)| SubvolumeInfo {
             id,
@@ -456,7 +458,7 @@ mod tests {
         ]);
         assert_eq!(listing.snapshots(), 5);
         assert_eq!(listing.sources(), [5, 256, 257]);
-        let shown = |most| -> Vec<(String, usize, Option<(u64, u64)>)> {
+        let shown = |most| -> Vec<Row> {
             let ages = listing.ages(most).into_iter();
             ages.map(|one| (one.of, one.count, one.made)).collect()
         };

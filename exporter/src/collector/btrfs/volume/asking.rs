@@ -77,13 +77,17 @@ impl Asking {
 
     /// Devices, scrubs and balances. The answers are in the order of the question.
     pub fn quick(&mut self, mounted: &[Mounted]) -> Vec<Result<Told, Trouble>> {
+        self.quick_within(mounted, QUICK)
+    }
+
+    fn quick_within(&mut self, mounted: &[Mounted], limit: Duration) -> Vec<Result<Told, Trouble>> {
         let question = |one: &Mounted| {
             let (ask, one) = (Arc::clone(&self.ask), one.clone());
             let asks: Question<_> = Box::new(move || tell(ask.as_ref(), &one));
             asks
         };
         let questions = mounted.iter().map(|one| (one.dev, question(one))).collect();
-        let answers = self.quick.ask(questions, QUICK, PARALLEL);
+        let answers = self.quick.ask(questions, limit, PARALLEL);
         answers.into_iter().map(|(_, a)| flat(a)).collect()
     }
 
@@ -310,4 +314,194 @@ pub fn device_name(
         }
     };
     by_name().or_else(|| blocks.name_of_node(Path::new(node)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use tidegauge_ioctl::btrfs::Filesystem;
+
+    use super::*;
+
+    /// Answers by mount point: a UUID's first byte, or an error.
+    struct Fake(BTreeMap<&'static str, Result<u8, Errno>>);
+
+    struct FakeVolume(u8);
+
+    impl Ask for Fake {
+        fn open(&self, mountpoint: &Path) -> io::Result<Box<dyn Volume>> {
+            let name = mountpoint.to_str().unwrap_or_default();
+            match self.0.get(name) {
+                Some(Ok(id)) => Ok(Box::new(FakeVolume(*id))),
+                Some(Err(error)) => Err((*error).into()),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    impl Volume for FakeVolume {
+        fn filesystem(&self) -> Result<Filesystem, Errno> {
+            match self.0 {
+                // Not btrfs: mounted over it.
+                0 => Err(Errno::NOTTY),
+                id => Ok(Filesystem {
+                    id: [id; 16],
+                    highest_device: 1,
+                    devices: 1,
+                }),
+            }
+        }
+
+        fn devices(&self, _: &Filesystem) -> Result<Vec<Device>, Errno> {
+            Ok(vec![Device {
+                id: 1,
+                ..Device::default()
+            }])
+        }
+
+        fn scrub(&self, _: u64) -> Result<Option<ScrubProgress>, Errno> {
+            Err(Errno::PERM)
+        }
+
+        fn balance(&self) -> Result<Option<BalanceProgress>, Errno> {
+            Err(Errno::PERM)
+        }
+
+        fn subvolumes(&self, _: &Path, _: usize) -> Result<Listing, Errno> {
+            Ok(Listing::default())
+        }
+    }
+
+    const DEV: DeviceNumber = DeviceNumber {
+        major: 0,
+        minor: 40,
+    };
+
+    fn at(paths: &[&str], guess: Option<u8>) -> Mounted {
+        Mounted {
+            dev: DEV,
+            guess: guess.map(|id| uuid_text([id; 16])),
+            at: paths.iter().map(|path| ("/".into(), path.into())).collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_mount_that_shows_the_filesystem_is_asked() {
+        let all = [
+            ("/over", Ok(0)),
+            ("/other", Ok(2)),
+            ("/closed", Err(Errno::ACCESS)),
+            ("/broken", Err(Errno::IO)),
+            ("/good", Ok(1)),
+        ];
+        let ask = Fake(all.into());
+        let paths = ["/gone", "/over", "/closed", "/other", "/good"];
+        let told = tell(&ask, &at(&paths, Some(1))).unwrap();
+        assert_eq!(told.by.1, Path::new("/good"));
+        assert_eq!(told.uuid, uuid_text([1; 16]));
+        assert_eq!(
+            (told.scrubs, told.balance),
+            (Err(Errno::PERM), Err(Errno::PERM))
+        );
+        assert_eq!(told.devices.unwrap().len(), 1);
+        // By whom nothing is known, what answers says which it is.
+        assert_eq!(
+            tell(&ask, &at(&["/other"], None)).unwrap().uuid,
+            uuid_text([2; 16])
+        );
+        for (paths, state) in [
+            (&["/closed", "/gone"][..], State::Denied),
+            (&["/over", "/gone", "/other"], State::Unsupported),
+            (&["/broken"], State::Failed),
+            (&[], State::Unsupported),
+        ] {
+            assert_eq!(
+                tell(&ask, &at(paths, Some(1))).unwrap_err().state,
+                state,
+                "{paths:?}"
+            );
+        }
+    }
+
+    /// Answers when it is told to.
+    struct Hanging(Mutex<Receiver<()>>);
+
+    impl Ask for Hanging {
+        fn open(&self, _: &Path) -> io::Result<Box<dyn Volume>> {
+            let _ = self.0.lock().unwrap().recv();
+            Ok(Box::new(FakeVolume(1)))
+        }
+    }
+
+    #[test]
+    fn one_that_hangs_is_late_and_not_asked_twice() {
+        let (tell, told) = channel();
+        let mut asking = Asking::new(Arc::new(Hanging(Mutex::new(told))));
+        for _ in 0..2 {
+            let answers = asking.quick_within(&[at(&["/"], None)], Duration::from_millis(20));
+            let [Err(trouble)] = &answers[..] else {
+                panic!("{answers:?}")
+            };
+            assert_eq!(trouble.state, State::Late);
+        }
+        drop(tell);
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_by_its_reason() {
+        let state = |error| of_errno(error, "x").state;
+        assert_eq!(state(Errno::PERM), State::Denied);
+        assert_eq!(state(Errno::NOTTY), State::Unsupported);
+        assert_eq!(state(Errno::IO), State::Failed);
+    }
+
+    #[test]
+    fn filesystems_of_the_mount_table() {
+        let sysfs = tempfile::tempdir().unwrap();
+        for name in ["sda2", "sdb", "dm-0"] {
+            std::fs::create_dir_all(sysfs.path().join("class/block").join(name)).unwrap();
+        }
+        let blocks = BlockSource {
+            sysfs: sysfs.path().to_owned(),
+            udev: sysfs.path().to_owned(),
+        };
+        let text = "27 1 259:2 / / rw - ext4 /dev/root rw\n\
+            32 27 0:40 /@warm /data rw - btrfs /dev/sda2 rw\n\
+            33 27 0:40 / /mnt/top rw - btrfs /dev/sda2 rw\n\
+            34 27 0:41 / /mnt/lv rw - btrfs /dev/mapper/vg-x rw\n\
+            35 27 0:42 / /mnt/odd rw - btrfs /dev/nothing rw\n";
+        let table = MountTable::parse(text.as_bytes()).unwrap();
+        let (first, second) = (["sda2".to_owned(), "sdb".to_owned()], ["dm-0".to_owned()]);
+        let known = [("A", &first[..]), ("B", &second[..])];
+        let dm_name = |name: &str| (name == "vg-x").then(|| "dm-0".to_owned());
+        let found = mounted(&table, &known, &blocks, dm_name, Path::to_owned);
+        let guesses: Vec<_> = found.iter().map(|one| one.guess.as_deref()).collect();
+        assert_eq!(guesses, [Some("A"), Some("B"), None]);
+        let whole_first = [("/", "/mnt/top"), ("/@warm", "/data")];
+        assert_eq!(
+            found[0].at,
+            whole_first.map(|(root, at)| (root.into(), at.into()))
+        );
+    }
+
+    #[test]
+    fn status_files_that_are_there_and_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("scrub.status.A"), "x").unwrap();
+        std::fs::create_dir(folder.path().join("scrub.status.C")).unwrap();
+        let mut asking = Asking::new(Arc::new(Fake(BTreeMap::new())));
+        let uuids = ["A", "B", "C"].map(str::to_owned);
+        let files = asking.status_files(folder.path(), &uuids).unwrap();
+        let content = |uuid| {
+            files[uuid]
+                .as_ref()
+                .ok()
+                .map(|f| f.as_ref().map(|f| f.0.clone()))
+        };
+        assert_eq!(content("A"), Some(Some(b"x".to_vec())));
+        assert_eq!(content("B"), Some(None));
+        assert_eq!(content("C"), None);
+    }
 }

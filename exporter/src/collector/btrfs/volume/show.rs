@@ -203,3 +203,193 @@ pub fn balance(
         sheet.push(&BALANCE_COMPLETED, filesystem, progress.completed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tidegauge_model::metric::Family;
+
+    use super::*;
+
+    fn fs() -> Labels {
+        Labels::new(&[("uuid", "U")])
+    }
+
+    fn labels(ids: &[u64]) -> DeviceLabels {
+        let label = |id: &u64| (*id, Labels::new(&[("devid", &id.to_string())]));
+        ids.iter().map(label).collect()
+    }
+
+    fn value(families: &[Family], name: &str, labels: &str) -> Option<f64> {
+        let family = families.iter().find(|family| family.spec.name == name)?;
+        let mut samples = family.samples.iter();
+        let sample = samples.find(|sample| sample.labels.rendered() == labels)?;
+        Some(sample.value.as_f64())
+    }
+
+    fn state(families: &[Family], name: &str) -> Option<String> {
+        let family = families.iter().find(|family| family.spec.name == name)?;
+        let mut holding = family.samples.iter().filter(|s| s.value.as_f64() == 1.0);
+        let (_, state) = holding.next()?.labels.iter().last()?;
+        assert_eq!(holding.next(), None);
+        Some(state.into_owned())
+    }
+
+    const GIB: u64 = 1 << 30;
+
+    fn device(id: u64, unused: u64, path: &str) -> Device {
+        Device {
+            id,
+            size: 100 * GIB,
+            allocated: 100 * GIB - unused,
+            path: path.into(),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_to_be_allocated() {
+        let devices = [
+            device(0, 50 * GIB, "/dev/sdz"),
+            device(1, 10 * GIB, "/dev/sda"),
+            device(2, 20 * GIB, "/dev/sdb"),
+            device(3, 40 * GIB, ""),
+            device(4, 40 * GIB, "/dev/sdd"),
+        ];
+        let infos = [DeviceInfo {
+            id: 4,
+            writeable: Some(false),
+            ..DeviceInfo::default()
+        }];
+        let space = |kind: &str, profiles: &[&str]| Space {
+            kind: kind.to_owned(),
+            profiles: profiles
+                .iter()
+                .map(|name| ((*name).to_owned(), None, None))
+                .collect(),
+            ..Space::default()
+        };
+        let spaces = [
+            space("data", &["single"]),
+            space("metadata", &["dup", "raid1"]),
+            space("system", &["raid9"]),
+        ];
+        let mut sheet = Sheet::new(ALL);
+        let of = labels(&[0, 1, 2, 3, 4]);
+        allocation(&mut sheet, &fs(), &of, (&devices, &infos), &spaces);
+        let found = sheet.finish();
+        let value =
+            |name: &str, labels: &str| value(&found, &format!("tidegauge_btrfs_{name}"), labels);
+        let gib = |n: u64| Some((n * GIB) as f64);
+        assert_eq!(value("unallocated_bytes", "uuid=\"U\""), gib(30));
+        assert_eq!(value("device_unused_bytes", "devid=\"3\""), gib(40));
+        let of = |kind: &str| {
+            value(
+                "allocatable_bytes",
+                &format!("uuid=\"U\",block_group_type=\"{kind}\""),
+            )
+        };
+        let mib = (1 << 20) as f64;
+        assert_eq!(of("data"), gib(30).map(|all| all - 2.0 * mib));
+        assert_eq!(of("metadata"), gib(10).map(|all| all - mib));
+        assert_eq!(of("system"), None, "a profile that is not known");
+    }
+
+    fn scrub_of(finished: bool, canceled: bool, scrubbed: u64) -> DeviceScrub {
+        DeviceScrub {
+            progress: ScrubProgress {
+                data_bytes_scrubbed: scrubbed,
+                ..ScrubProgress::default()
+            },
+            started: 1000,
+            duration: 500,
+            finished,
+            canceled,
+            ..DeviceScrub::default()
+        }
+    }
+
+    #[test]
+    fn a_scrub_as_far_as_it_is_known() {
+        let shown = |file: Option<&BTreeMap<u64, DeviceScrub>>,
+                     running: Option<&BTreeMap<u64, ScrubProgress>>| {
+            let written = Some(UNIX_EPOCH + Duration::from_secs(1400));
+            let mut sheet = Sheet::new(ALL);
+            let scrub = Scrub {
+                file,
+                written,
+                running,
+            };
+            scrub.show(&mut sheet, &fs(), &labels(&[1, 2]));
+            sheet.finish()
+        };
+        let name = |name: &str| format!("tidegauge_btrfs_scrub_{name}");
+        let of = |found: &[Family], family: &str, id: u64| {
+            value(found, &name(family), &format!("devid=\"{id}\""))
+        };
+        let nothing = BTreeMap::new();
+        let file = BTreeMap::from([(1, scrub_of(true, false, 7)), (9, scrub_of(true, false, 9))]);
+        let found = shown(Some(&file), Some(&nothing));
+        assert_eq!(state(&found, &name("state")).as_deref(), Some("finished"));
+        // The file was written earlier than start and duration say: the clock was set.
+        assert_eq!(of(&found, "finished_timestamp_seconds", 1), Some(1400.0));
+        assert_eq!(of(&found, "scrubbed_bytes", 1), Some(7.0));
+        assert_eq!(
+            of(&found, "scrubbed_bytes", 9),
+            None,
+            "a device that was removed"
+        );
+        assert_eq!(of(&found, "scrubbed_bytes", 2), None, "one that came later");
+
+        // A new one has just begun: the file is still that of the last.
+        let running = BTreeMap::from([(1, ScrubProgress::default())]);
+        let found = shown(Some(&file), Some(&running));
+        assert_eq!(state(&found, &name("state")).as_deref(), Some("running"));
+        assert_eq!(of(&found, "scrubbed_bytes", 1), Some(0.0));
+        assert_eq!(of(&found, "finished_timestamp_seconds", 1), None);
+
+        let found = shown(Some(&BTreeMap::from([(1, scrub_of(false, true, 3))])), None);
+        assert_eq!(state(&found, &name("state")).as_deref(), Some("aborted"));
+        assert_eq!(of(&found, "finished_timestamp_seconds", 1), None);
+        assert_eq!(of(&found, "started_timestamp_seconds", 1), Some(1000.0));
+
+        // Without the file a scrub that runs is still seen, and else nothing is claimed.
+        assert_eq!(
+            state(&shown(None, Some(&running)), &name("state")).as_deref(),
+            Some("running")
+        );
+        assert!(shown(None, Some(&nothing)).is_empty());
+        assert!(shown(None, None).is_empty());
+    }
+
+    #[test]
+    fn a_balance_as_far_as_it_is_known() {
+        let shown = |told, operation| {
+            let mut sheet = Sheet::new(ALL);
+            balance(&mut sheet, &fs(), told, operation);
+            state(&sheet.finish(), "tidegauge_btrfs_balance_state")
+        };
+        let progress = |is_running| {
+            Some(Some(BalanceProgress {
+                is_running,
+                ..BalanceProgress::default()
+            }))
+        };
+        for (told, operation, state) in [
+            (Some(None), Some("balance"), Some("none")),
+            (progress(true), Some("none"), Some("running")),
+            (progress(false), Some("device_add"), Some("paused")),
+            (None, Some("balance"), Some("running")),
+            (None, Some("balance_paused"), Some("paused")),
+            (None, Some("none"), Some("none")),
+            (None, Some("device_add"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(
+                shown(told, operation).as_deref(),
+                state,
+                "{told:?} {operation:?}"
+            );
+        }
+    }
+}
