@@ -106,7 +106,7 @@ pub static OCP: [Row<Ocp>; 22] = [
     ),
     (
         FamilySpec::gauge(
-            "tidegauge_nvme_ocp_user_data_erase_count",
+            "tidegauge_nvme_ocp_user_data_erases",
             "Erase counts of the blocks for data: the greatest (max) and the least (min).",
             &["tier", "device", "of"],
         )
