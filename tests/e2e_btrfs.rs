@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tidegauge_rig::{Exporter, Scratch, needs, wait_until};
+use tidegauge_rig::{BtrfsPair, Exporter, needs, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const STATUS: &str = "/var/lib/btrfs";
@@ -27,113 +27,29 @@ fn sh(script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A filesystem on two loop devices; gone without a trace when dropped.
-struct Pair {
-    scratch: Scratch,
-    images: [PathBuf; 2],
-    devices: [String; 2],
-    uuid: String,
-    had_status: bool,
+fn exporter(pair: &BtrfsPair) -> Exporter {
+    exporter_by(pair, &[])
 }
 
-impl Pair {
-    fn new(profiles: &str) -> Self {
-        let scratch = Scratch::new("btrfs");
-        let images = ["a", "b"].map(|name| {
-            let path = scratch.path().join(name);
-            fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
-            path
-        });
-        let devices = images.each_ref().map(|image| {
-            let device = sh(&format!("losetup --find --show {}", image.display()));
-            device.trim().to_owned()
-        });
-        let [a, b] = &devices;
-        sh(&format!(
-            "mkfs.btrfs -q -f -L warm {profiles} {a} {b} && btrfs device scan {a} {b}"
-        ));
-        let uuid = sh(&format!("blkid -p -s UUID -o value {a}"))
-            .trim()
-            .to_owned();
-        let pair = Self {
-            had_status: Path::new(STATUS).exists(),
-            scratch,
-            images,
-            devices,
-            uuid,
-        };
-        pair.mount(0, "defaults");
-        pair
-    }
-
-    fn mount(&self, by: usize, options: &str) {
-        let (device, at) = (&self.devices[by], self.scratch.folder("mnt"));
-        sh(&format!(
-            "mount -t btrfs -o {options} {device} {}",
-            at.display()
-        ));
-    }
-
-    fn unmount(&self) {
-        sh(&format!("umount {}", self.at().display()));
-    }
-
-    fn at(&self) -> PathBuf {
-        self.scratch.path().join("mnt")
-    }
-
-    /// Runs a `btrfs` command on the mount point, which is `@` in it.
-    fn btrfs(&self, command: &str) -> String {
-        let command = command.replace('@', &self.at().display().to_string());
-        sh(&format!("btrfs {command}"))
-    }
-
-    fn sysfs(&self, file: &str) -> PathBuf {
-        Path::new("/sys/fs/btrfs").join(&self.uuid).join(file)
-    }
-
-    fn exporter(&self) -> Exporter {
-        self.exporter_by(&[])
-    }
-
-    fn exporter_by(&self, by: &[&str]) -> Exporter {
-        let tier = format!("tiers:\n  - {{name: warm, paths: [{:?}]}}\n", self.at());
-        let exporter = Exporter::start_by(by, &COLLECTORS, &tier);
-        let read = || {
-            Metrics::of(&exporter, self)
-                .has("device_missing")
-                .then_some(())
-        };
-        wait_until(LIMIT, read).expect("a first reading");
-        exporter
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        let at = self.at();
-        let mut script = format!(
-            "btrfs scrub cancel {0}; btrfs balance cancel {0}; umount -R {0} || umount -l {0}; rm -f {STATUS}/scrub.status.{1}* {STATUS}/scrub.progress.{1};",
-            at.display(),
-            self.uuid
-        );
-        for device in &self.devices {
-            script += &format!("losetup -d {device};");
-        }
-        if !self.had_status {
-            script += &format!("rmdir {STATUS};");
-        }
-        let _ = Command::new("sh").args(["-c", &script]).output();
-    }
+fn exporter_by(pair: &BtrfsPair, by: &[&str]) -> Exporter {
+    let tier = format!("tiers:\n  - {{name: warm, paths: [{:?}]}}\n", pair.at());
+    let exporter = Exporter::start_by(by, &COLLECTORS, &tier);
+    let read = || {
+        Metrics::of(&exporter, pair)
+            .has("device_missing")
+            .then_some(())
+    };
+    wait_until(LIMIT, read).expect("a first reading");
+    exporter
 }
 
 /// One answer of the exporter, of which only this filesystem counts.
 struct Metrics(Vec<String>);
 
 impl Metrics {
-    fn of(exporter: &Exporter, pair: &Pair) -> Self {
+    fn of(exporter: &Exporter, pair: &BtrfsPair) -> Self {
         let answer = exporter.get("/metrics", &[]).unwrap();
-        let prefix = format!("{{tier=\"warm\",uuid=\"{}\"", pair.uuid);
+        let prefix = format!("{{tier=\"warm\",uuid=\"{}\"", pair.uuid());
         let text = answer.text();
         let lines = text.lines().filter_map(|line| {
             let (name, rest) = line.strip_prefix("tidegauge_btrfs_")?.split_once(&prefix)?;
@@ -176,15 +92,15 @@ fn after(text: &str, key: &str) -> f64 {
     digits.parse().unwrap()
 }
 
-fn of_device(pair: &Pair, index: usize) -> String {
-    let name = pair.devices[index].trim_start_matches("/dev/");
+fn of_device(pair: &BtrfsPair, index: usize) -> String {
+    let name = pair.devices()[index].trim_start_matches("/dev/");
     format!("devid=\"{}\",device=\"{name}\"", index + 1)
 }
 
 #[test]
 fn space_devices_snapshots_and_quotas_are_as_the_tools_have_them() {
     needs!("root", "loop", "mkfs.btrfs", "blkid", "binary");
-    let pair = Pair::new("-d raid1 -m raid1");
+    let pair = BtrfsPair::new("-d raid1 -m raid1");
     pair.btrfs("subvolume create @/daily");
     pair.btrfs("subvolume snapshot -r @/daily @/daily-1");
     fs::create_dir(pair.at().join("snaps")).unwrap();
@@ -192,13 +108,13 @@ fn space_devices_snapshots_and_quotas_are_as_the_tools_have_them() {
     pair.btrfs("quota enable @");
     pair.btrfs("qgroup limit 500M @/daily");
     fs::write(pair.at().join("daily/data"), vec![7; 20 << 20]).unwrap();
-    let second = pair.scratch.folder("second");
+    let second = pair.folder("second");
     // Mounted a second time, the subvolume alone.
     let at = second.display();
-    sh(&format!("mount -o subvol=daily {} {at}", pair.devices[0]));
+    sh(&format!("mount -o subvol=daily {} {at}", pair.devices()[0]));
     let _again = scopeguard(format!("umount {at}"));
     pair.btrfs("filesystem sync @");
-    let exporter = pair.exporter();
+    let exporter = exporter(&pair);
 
     let agrees = || {
         let found = Metrics::of(&exporter, &pair);
@@ -218,7 +134,7 @@ fn space_devices_snapshots_and_quotas_are_as_the_tools_have_them() {
             }
         }
         let unused =
-            |n: usize| after(&usage[usage.find("Unallocated:")?..], &pair.devices[n]).into();
+            |n: usize| after(&usage[usage.find("Unallocated:")?..], &pair.devices()[n]).into();
         let same = found.get("unallocated_bytes", "") == Some(after(&usage, "Device unallocated:"))
             && (0..2).all(|n| found.get("device_unused_bytes", &of_device(&pair, n)) == unused(n))
             && found.get("global_rsv_size_bytes", "") == Some(after(&usage, "Global reserve:"));
@@ -361,14 +277,14 @@ fn damage(image: &Path, content: &[u8]) -> u64 {
 #[test]
 fn a_scrub_is_followed_and_its_errors_are_told() {
     needs!("root", "loop", "mkfs.btrfs", "blkid", "touch", "binary");
-    let pair = Pair::new("-d raid1 -m raid1");
+    let pair = BtrfsPair::new("-d raid1 -m raid1");
     let block: Vec<u8> = (0..4096_u32).map(|n| (n * 7 + n / 256) as u8).collect();
     fs::write(pair.at().join("precious"), &block).unwrap();
     sh(&format!(
         "head -c 64M /dev/urandom > {0}/bulk; sync -f {0}",
         pair.at().display()
     ));
-    let exporter = pair.exporter();
+    let exporter = exporter(&pair);
     let metrics = || Metrics::of(&exporter, &pair);
     let stands = |state: &str| {
         let stands = || {
@@ -378,7 +294,7 @@ fn a_scrub_is_followed_and_its_errors_are_told() {
         wait_until(LIMIT, stands).unwrap_or_else(|| panic!("{state}: {}", metrics().0.join("\n")))
     };
     stands("never");
-    assert_eq!(damage(&pair.images[1], &block), 1);
+    assert_eq!(damage(&pair.images()[1], &block), 1);
 
     pair.btrfs("scrub start -B @");
     let found = stands("finished");
@@ -414,7 +330,7 @@ fn a_scrub_is_followed_and_its_errors_are_told() {
                 > 1.7e9
         );
         for kind in ["write", "read", "flush", "corruption", "generation"] {
-            let device = &pair.devices[index];
+            let device = &pair.devices()[index];
             let io = if matches!(kind, "write" | "read" | "flush") {
                 "_io"
             } else {
@@ -473,7 +389,7 @@ fn a_scrub_is_followed_and_its_errors_are_told() {
         .spawn()
         .unwrap();
     stands("running");
-    let file = format!("{STATUS}/scrub.status.{}", pair.uuid);
+    let file = format!("{STATUS}/scrub.status.{}", pair.uuid());
     let written = || {
         let text = fs::read_to_string(&file).ok()?;
         (text.contains("finished:0") && !text.contains("canceled:1")).then_some(())
@@ -496,12 +412,12 @@ fn a_scrub_is_followed_and_its_errors_are_told() {
 #[test]
 fn a_balance_is_followed() {
     needs!("root", "loop", "mkfs.btrfs", "blkid", "binary");
-    let pair = Pair::new("-d raid1 -m raid1");
+    let pair = BtrfsPair::new("-d raid1 -m raid1");
     let at = pair.at().display().to_string();
     sh(&format!(
         "head -c 200M /dev/urandom > {at}/bulk; sync -f {at}"
     ));
-    let exporter = pair.exporter();
+    let exporter = exporter(&pair);
     // Caught while it runs, sooner or later.
     let paused = (0..50).any(|_| {
         let script = format!("btrfs balance start --full-balance {at} >&2 & sleep 0.05; btrfs balance pause {at} >&2; wait");
@@ -547,15 +463,12 @@ fn a_balance_is_followed() {
 #[test]
 fn a_missing_device_is_told_and_what_is_written_then_has_one_copy() {
     needs!("root", "loop", "mkfs.btrfs", "blkid", "binary");
-    let pair = Pair::new("-d raid1 -m raid1");
+    let mut pair = BtrfsPair::new("-d raid1 -m raid1");
     fs::write(pair.at().join("data"), vec![3; 1 << 20]).unwrap();
     pair.unmount();
-    let [first, second] = &pair.devices;
-    sh(&format!(
-        "btrfs device scan --forget {first} {second}; losetup -d {second}"
-    ));
+    pair.lose(1);
     pair.mount(0, "degraded");
-    let exporter = pair.exporter();
+    let exporter = exporter(&pair);
     let found = Metrics::of(&exporter, &pair);
     assert_eq!(found.get("devices", ""), Some(2.0));
     assert_eq!(found.get("missing_devices", ""), Some(1.0));
@@ -595,7 +508,7 @@ const NOBODY: [&str; 6] = [
 #[test]
 fn an_ordinary_user_reads_all_but_what_needs_a_right() {
     needs!("root", "loop", "mkfs.btrfs", "blkid", "setpriv", "binary");
-    let pair = Pair::new("-d single -m raid1");
+    let pair = BtrfsPair::new("-d single -m raid1");
     pair.btrfs("subvolume create @/daily");
     fs::create_dir(pair.at().join("closed")).unwrap();
     pair.btrfs("subvolume snapshot -r @/daily @/daily-1");
@@ -608,7 +521,7 @@ fn an_ordinary_user_reads_all_but_what_needs_a_right() {
         fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).unwrap();
         folder = at.parent().map(Path::to_owned);
     }
-    let [root, user] = [pair.exporter(), pair.exporter_by(&NOBODY)];
+    let [root, user] = [exporter(&pair), exporter_by(&pair, &NOBODY)];
     let with_right = ["scrub_", "volume_", "balance_"];
     let shared = |exporter: &Exporter| -> Vec<String> {
         let mut lines = Metrics::of(exporter, &pair).0;

@@ -84,7 +84,7 @@ impl Trouble {
     }
 }
 
-/// The families of one collector's readings. Made by [`reading_families!`].
+/// The families of one collector's readings. Made by `reading_families!`.
 #[derive(Debug)]
 pub struct ReadingFamilies {
     /// The collector.

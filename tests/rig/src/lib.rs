@@ -10,6 +10,7 @@
 //! test to run then. Whether this machine can run a test at all is asked first, by [`needs!`].
 
 mod authority;
+mod btrfs_pair;
 mod daemon;
 mod exporter;
 mod hang_fs;
@@ -24,6 +25,7 @@ mod switch;
 mod wait;
 
 pub use authority::{Authority, Identity};
+pub use btrfs_pair::BtrfsPair;
 pub use daemon::{Daemon, free_port};
 pub use exporter::{Exporter, Stopped};
 pub use hang_fs::HangFs;

@@ -6,6 +6,7 @@
 
 mod asking;
 mod families;
+mod mounts;
 mod show;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,9 @@ use std::time::{Instant, SystemTime};
 use tidegauge_model::metric::{Family, Labels};
 use tidegauge_model::mount::DeviceNumber;
 
-use self::asking::{Asking, Mounted, StatusFile, Told, device_name, mounted, of_errno, of_io};
+use self::asking::{Asking, StatusFile, Told, of_errno, of_io};
 use self::families::{ALL, READINGS};
+use self::mounts::{Mounted, device_name, mounted};
 use self::show::{DeviceLabels, Scrub};
 use super::sheet::Sheet;
 use crate::collector::readings::{Readings, Round, State, Trouble};
