@@ -7,6 +7,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::process::{Child, Command};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tidegauge_rig::{Exporter, needs, wait_until};
@@ -21,6 +22,9 @@ const HELD_UP: Duration = Duration::from_millis(100);
 /// What the same scrape costs more at times, for no reason of ours: two emulated processors are shared by the
 /// program, the server and the test, whose kernel threads are busy while connections are tried again and again.
 const EMULATION: Duration = Duration::from_millis(400);
+
+/// Between two scrapes.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// One scrape.
 struct Scrape {
@@ -69,6 +73,22 @@ impl Scrape {
             .unwrap_or_else(|| panic!("no {name} {labels}"))
     }
 
+    /// What it says of tiers and servers.
+    fn story(&self) -> String {
+        let shown = [
+            "tidegauge_tier_up",
+            "tidegauge_nfs_server_up",
+            "tidegauge_filesystem_device_error",
+        ];
+        let lines = self
+            .samples
+            .iter()
+            .filter(|(series, _)| shown.iter().any(|s| series.starts_with(s)));
+        lines
+            .map(|(series, value)| format!("{series} {value}\n"))
+            .collect()
+    }
+
     fn threads(&self) -> f64 {
         self.samples["process_threads"]
     }
@@ -101,15 +121,20 @@ struct Watch<'e> {
 
 impl Watch<'_> {
     fn until(&mut self, what: &str, seen: impl Fn(&Scrape) -> bool) -> Scrape {
-        let found = wait_until(LIMIT, || {
+        let began = Instant::now();
+        loop {
             let scrape = Scrape::of(self.exporter);
             scrape.check(self.bound, || self.exporter.log());
             self.scrapes += 1;
             self.slowest = self.slowest.max(scrape.took);
             self.most_threads = self.most_threads.max(scrape.threads());
-            seen(&scrape).then_some(scrape)
-        });
-        found.unwrap_or_else(|| panic!("never: {what}\n{}", self.exporter.log()))
+            if seen(&scrape) {
+                return scrape;
+            }
+            let log = || scrape.story() + &self.exporter.log();
+            assert!(began.elapsed() < LIMIT, "never: {what}\n{}", log());
+            thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -157,7 +182,7 @@ fn counters_are_the_kernels(nas: &Nas, exporter: &Exporter) {
     for path in [&four, &three] {
         run(&format!(
             "dd if=/dev/zero of={path}/known bs=64k count=32 conv=fsync status=none &&
-             dd if={path}/known of=/dev/null bs=64k iflag=direct status=none && rm {path}/known"
+             dd if={path}/known of=/dev/null bs=64k count=32 iflag=direct status=none && rm {path}/known"
         ));
     }
     let scrape = Scrape::of(exporter);
@@ -255,8 +280,11 @@ fn a_nas_that_dies_and_comes_back() {
         "nfsstat",
         "dd"
     );
-    let nas = Nas::new();
+    let began = Instant::now();
+    // It outlives the mount that goes through it.
     let relay = Relay::start();
+    let nas = Nas::new();
+    println!("T nas {:?}", began.elapsed());
     nas.mount(
         "four",
         "vers=4.2,nconnect=4,hard,timeo=600,retrans=2",
@@ -297,7 +325,9 @@ fn a_nas_that_dies_and_comes_back() {
                 .iter()
                 .all(|server| scrape.server_up(server) == Some(1.0))
     };
+    println!("T started {:?}", began.elapsed());
     watch.until("all tiers and servers are up", all_up);
+    println!("T up {:?}", began.elapsed());
     counters_are_the_kernels(&nas, &exporter);
     for _ in 0..30 {
         watch.until("", |_| true);
@@ -455,5 +485,10 @@ fn a_nas_that_dies_and_comes_back() {
     watch.until("no thread is left over", |scrape| {
         scrape.threads() <= threads + 1.0
     });
+    println!("T end {:?}", began.elapsed());
     exporter.stop();
+    println!("T stopped {:?}", began.elapsed());
+    drop(nas);
+    println!("T gone {:?}", began.elapsed());
+    panic!("numbers");
 }

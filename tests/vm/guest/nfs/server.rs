@@ -17,7 +17,7 @@ impl Nas {
         let nas = Self {
             tiers: ThreeTiers::new(),
         };
-        let export = nas.path("second");
+        let export = nas.folder("second");
         run(&format!(
             "mount -t tmpfs -o size=64m tmpfs {export} && mkdir {export}/sub"
         ));
@@ -49,11 +49,15 @@ impl Nas {
         run(&format!("rpc.nfsd -p {port} 4"));
     }
 
-    /// Where something is mounted.
+    /// Where something is mounted. Nothing is looked up: that could take for ever.
     pub fn path(&self, name: &str) -> String {
-        let path = self.tiers.path(name);
+        self.tiers.path(name).display().to_string()
+    }
+
+    fn folder(&self, name: &str) -> String {
+        let path = self.path(name);
         fs::create_dir_all(&path).unwrap();
-        path.display().to_string()
+        path
     }
 
     /// The second export, by its path as version 3 wants it.
@@ -63,7 +67,7 @@ impl Nas {
 
     /// Mounts it once more.
     pub fn mount(&self, at: &str, options: &str, source: &str) {
-        let at = self.path(at);
+        let at = self.folder(at);
         run(&format!("mount -t nfs -o {options} {source} {at}"));
     }
 
@@ -72,7 +76,7 @@ impl Nas {
         run(&format!(
             "mount --bind {} {}",
             self.path(what),
-            self.path(at)
+            self.folder(at)
         ));
     }
 
