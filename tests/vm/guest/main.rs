@@ -4,13 +4,11 @@
 //!
 //! | device (serial) | test |
 //! |---|---|
-//! | NVMe TG0001, namespace 1 (4 GiB) | hazard, lvm, tiers |
-//! | NVMe TG0001, namespace 1 (4 GiB) | lvm, setting, tiers |
+//! | NVMe TG0001, namespace 1 (4 GiB) | hazard, lvm, rights, setting, tiers |
 //! | NVMe TG0001, namespace 2 (256 MiB) | nvme |
 //! | NVMe TG0002, shared by two controllers | nvme |
-//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, hazard, tiers |
-//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, setting, tiers |
-//! | SCSI TGSCSI1 (1 GiB) | smart |
+//! | SATA TGSATA1, TGSATA2 (2 GiB) | btrfs, hazard, rights, setting, tiers |
+//! | SCSI TGSCSI1 (1 GiB) | rights, smart |
 //! | loop devices, exports on 127.0.0.1 | each its own |
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +23,7 @@ mod monitor;
 mod nfs;
 mod nvme;
 mod quota;
+mod rights;
 mod setting;
 mod smart;
 mod three_tiers;
