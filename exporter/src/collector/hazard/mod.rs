@@ -213,6 +213,13 @@ impl Hazards {
         let mut questions = Vec::new();
         for path in expected.keys().take(MOST_ASKED) {
             let Some((mount, relative)) = local_holder(host, path) else {
+                let reason = format!(
+                    "{}: a filesystem of another host, or of a program, lies on the way and is not touched",
+                    path.display()
+                );
+                let trouble = Trouble::new(State::Unsupported, reason);
+                report.unchecked(Hazard::MountPointHoldsFiles, trouble.clone());
+                report.unchecked(Hazard::MountPointUnprotected, trouble);
                 continue;
             };
             let look = host.context.access.hazard.0.clone();
