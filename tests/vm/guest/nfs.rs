@@ -3,17 +3,17 @@
 
 mod relay;
 mod server;
+mod watch;
 
-use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::process::{Child, Command};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tidegauge_rig::{Exporter, needs, wait_until};
 
 use self::relay::Relay;
 use self::server::Nas;
+use self::watch::{Scrape, Watch};
 
 /// A machine under emulation is slow, and its server has a grace period of 10 s.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -22,121 +22,6 @@ const HELD_UP: Duration = Duration::from_millis(100);
 /// What the same scrape costs more at times, for no reason of ours: two emulated processors are shared by the
 /// program, the server and the test, whose kernel threads are busy while connections are tried again and again.
 const EMULATION: Duration = Duration::from_millis(400);
-
-/// Between two scrapes.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// One scrape.
-struct Scrape {
-    samples: BTreeMap<String, f64>,
-    took: Duration,
-}
-
-impl Scrape {
-    fn of(exporter: &Exporter) -> Self {
-        let began = Instant::now();
-        let answer = exporter.get("/metrics", &[]).expect("every scrape ends");
-        let took = began.elapsed();
-        let samples = answer
-            .text()
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.rsplit_once(' '))
-            .filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?)))
-            .collect();
-        Self { samples, took }
-    }
-
-    /// The value of the only series of this name with all of these labels.
-    fn value(&self, name: &str, labels: &str) -> Option<f64> {
-        let mut found = self.samples.iter().filter(|(series, _)| {
-            let (of, rest) = series.split_once('{').unwrap_or((series, ""));
-            of == name && labels.split(',').all(|label| rest.contains(label))
-        });
-        let value = found.next().map(|(_, value)| *value);
-        assert!(found.next().is_none(), "{name} {labels} is not one series");
-        value
-    }
-
-    fn up(&self, tier: &str) -> bool {
-        self.value("tidegauge_tier_up", &format!("tier=\"{tier}\"")) == Some(1.0)
-    }
-
-    fn server_up(&self, server: &str) -> Option<f64> {
-        self.value("tidegauge_nfs_server_up", &format!("server=\"{server}\""))
-    }
-
-    fn operation(&self, tier: &str, family: &str, operation: &str) -> f64 {
-        let name = format!("tidegauge_nfs_operations_{family}");
-        let labels = format!("tier=\"{tier}\",operation=\"{operation}\"");
-        self.value(&name, &labels)
-            .unwrap_or_else(|| panic!("no {name} {labels}"))
-    }
-
-    /// What it says of tiers and servers.
-    fn story(&self) -> String {
-        let shown = [
-            "tidegauge_tier_up",
-            "tidegauge_nfs_server_up",
-            "tidegauge_filesystem_device_error",
-        ];
-        let lines = self
-            .samples
-            .iter()
-            .filter(|(series, _)| shown.iter().any(|s| series.starts_with(s)));
-        lines
-            .map(|(series, value)| format!("{series} {value}\n"))
-            .collect()
-    }
-
-    fn threads(&self) -> f64 {
-        self.samples["process_threads"]
-    }
-
-    /// What holds at every moment, whatever the servers do.
-    fn check(&self, bound: Duration, log: impl Fn() -> String) {
-        assert!(self.took <= bound, "{:?} > {bound:?}\n{}", self.took, log());
-        for tier in ["hot", "warm"] {
-            assert!(self.up(tier), "{tier} is down\n{}", log());
-        }
-        let failed: Vec<_> = self
-            .samples
-            .iter()
-            .filter(|(series, value)| {
-                series.starts_with("tidegauge_collector_success") && **value != 1.0
-            })
-            .collect();
-        assert!(failed.is_empty(), "{failed:?}\n{}", log());
-    }
-}
-
-/// Scrapes until what is waited for is seen; every scrape on the way must hold what always holds.
-struct Watch<'e> {
-    exporter: &'e Exporter,
-    bound: Duration,
-    slowest: Duration,
-    scrapes: u32,
-    most_threads: f64,
-}
-
-impl Watch<'_> {
-    fn until(&mut self, what: &str, seen: impl Fn(&Scrape) -> bool) -> Scrape {
-        let began = Instant::now();
-        loop {
-            let scrape = Scrape::of(self.exporter);
-            scrape.check(self.bound, || self.exporter.log());
-            self.scrapes += 1;
-            self.slowest = self.slowest.max(scrape.took);
-            self.most_threads = self.most_threads.max(scrape.threads());
-            if seen(&scrape) {
-                return scrape;
-            }
-            let log = || scrape.story() + &self.exporter.log();
-            assert!(began.elapsed() < LIMIT, "never: {what}\n{}", log());
-            thread::sleep(PAUSE);
-        }
-    }
-}
 
 fn run(script: &str) -> String {
     let output = Command::new("sh").args(["-c", script]).output().unwrap();
@@ -280,11 +165,9 @@ fn a_nas_that_dies_and_comes_back() {
         "nfsstat",
         "dd"
     );
-    let began = Instant::now();
     // It outlives the mount that goes through it.
     let relay = Relay::start();
     let nas = Nas::new();
-    println!("T nas {:?}", began.elapsed());
     nas.mount(
         "four",
         "vers=4.2,nconnect=4,hard,timeo=600,retrans=2",
@@ -325,9 +208,7 @@ fn a_nas_that_dies_and_comes_back() {
                 .iter()
                 .all(|server| scrape.server_up(server) == Some(1.0))
     };
-    println!("T started {:?}", began.elapsed());
     watch.until("all tiers and servers are up", all_up);
-    println!("T up {:?}", began.elapsed());
     counters_are_the_kernels(&nas, &exporter);
     for _ in 0..30 {
         watch.until("", |_| true);
@@ -485,10 +366,5 @@ fn a_nas_that_dies_and_comes_back() {
     watch.until("no thread is left over", |scrape| {
         scrape.threads() <= threads + 1.0
     });
-    println!("T end {:?}", began.elapsed());
     exporter.stop();
-    println!("T stopped {:?}", began.elapsed());
-    drop(nas);
-    println!("T gone {:?}", began.elapsed());
-    panic!("numbers");
 }
