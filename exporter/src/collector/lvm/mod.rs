@@ -265,10 +265,13 @@ const INVALID_COMMAND_LINE: i32 = 3;
 fn read(output: &Output, is_root: bool) -> Result<Report, Refused> {
     let said = || output.stderr.lines().next().unwrap_or_default().trim();
     let failed = |reason: &dyn std::fmt::Display| Trouble::new(State::Failed, reason);
+    let denied = || {
+        let reason = "LVM may not open the disks: it needs to run as root, or with CAP_DAC_READ_SEARCH and CAP_FOWNER";
+        Refused::Trouble(Trouble::new(State::Denied, reason))
+    };
     // Without the right to open a disk LVM takes it for missing, and its report for good.
     if !is_root && output.stderr.lines().any(is_denial) {
-        let reason = "LVM may not open the disks: it needs to run as root, or with CAP_DAC_READ_SEARCH and CAP_FOWNER";
-        return Err(Refused::Trouble(Trouble::new(State::Denied, reason)));
+        return Err(denied());
     }
     if output.code == Some(INVALID_COMMAND_LINE) {
         return Err(Refused::Arguments(failed(&format!(
@@ -286,6 +289,10 @@ fn read(output: &Output, is_root: bool) -> Result<Report, Refused> {
             }));
         }
     };
+    // Nor does it always say so: there are disks, or it would not have been asked.
+    if !is_root && groups.is_empty() {
+        return Err(denied());
+    }
     if output.code == Some(0) {
         return Ok((groups, None));
     }
@@ -409,6 +416,12 @@ mod tests {
             Ok((1, false)),
             "root's disk has another trouble"
         );
+        let silent = output(
+            0,
+            r#"{"report":[]}"#,
+            "  WARNING: Running as a non-root user.",
+        );
+        assert_eq!(state(&silent, false), Err(State::Denied));
         let control = "  /dev/mapper/control: open failed: Permission denied";
         assert_eq!(state(&output(0, GOOD, control), false), Ok((1, false)));
     }
