@@ -116,10 +116,13 @@ fn each_tier_is_tuned_as_expected_until_it_drifts() {
     ));
     // The mount asks for 1 MiB; what is in force is what the server agrees to.
     let options = shown(&cold, "OPTIONS");
-    let rsize = options
-        .split(',')
-        .find_map(|option| option.strip_prefix("rsize="));
-    let rsize: u64 = rsize.unwrap().parse::<u64>().unwrap() / 1024;
+    let agreed = |name: &str| -> u64 {
+        let value = options
+            .split(',')
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let (rsize, wsize) = (agreed("rsize"), agreed("wsize"));
     let expect = |tier: &str, expect: &str| {
         let require = tier != "hot";
         let path = tiers.path(tier);
@@ -145,7 +148,7 @@ fn each_tier_is_tuned_as_expected_until_it_drifts() {
             "cold",
             &format!(
                 "{{scheduler: none, read_ahead: {of_nfs}KiB, mount_options: [hard, nfsvers=3, tcp, rsize={rsize}KiB, \
-                 wsize={rsize}k, timeo=600, retrans=2, nolock, \"!soft\"], trim_within: 8d}}"
+                 wsize={wsize}k, timeo=600, retrans=2, nolock, \"!soft\"], trim_within: 8d}}"
             )
         ),
     );
