@@ -211,6 +211,12 @@ impl Hazards {
             }
         }
         let mut questions = Vec::new();
+        if expected.len() > MOST_ASKED {
+            let reason = format!("only the first {MOST_ASKED} mount points are looked at");
+            let trouble = Trouble::new(State::Unsupported, reason);
+            report.unchecked(Hazard::MountPointHoldsFiles, trouble.clone());
+            report.unchecked(Hazard::MountPointUnprotected, trouble);
+        }
         for path in expected.keys().take(MOST_ASKED) {
             let Some((mount, relative)) = local_holder(host, path) else {
                 let reason = format!(
