@@ -73,7 +73,7 @@ $(drive scsi-a) -device virtio-scsi-pci,id=scsi -device scsi-hd,drive=scsi-a,bus
 rm -f "$vm/qmp.sock"
 
 # The exit code comes by the output, whatever virtme makes of it.
-PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 600 \
+PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 1200 \
   vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root --qemu-opts="$devices" -- \
   "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "$filter" |
   tee "$vm/guest.log"
