@@ -64,10 +64,16 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(
-        Right::Owner,
-        "to let lvm open disks that are not its user's (with CAP_DAC_READ_SEARCH; root needs neither)",
-    )],
+    rights: &[
+        (
+            Right::Owner,
+            "to let lvm open disks that are not its user's (with CAP_DAC_READ_SEARCH; root needs neither)",
+        ),
+        (
+            Right::SysAdmin,
+            "to let lvm, as root, look at disks that are mapped devices (encrypted, multipath)",
+        ),
+    ],
     families: &[
         &families::VG_INFO,
         &families::VG[0].0,
@@ -190,21 +196,21 @@ impl Lvm {
     /// udev may not know all.
     fn report(&mut self, members: &[String]) -> Result<Report, Trouble> {
         let named: &[String] = if self.takes_devices { members } else { &[] };
-        let first = match self.run(named) {
+        let first = match self.run(members, named) {
             Err(Refused::Arguments(_)) if !named.is_empty() => {
                 self.takes_devices = false;
-                return self.run(&[]).map_err(Refused::into_trouble);
+                return self.run(members, &[]).map_err(Refused::into_trouble);
             }
             other => other.map_err(Refused::into_trouble)?,
         };
         let misses = |group: &VolumeGroup| group.missing_pvs.is_some_and(|n| n > 0);
         if !named.is_empty() && first.0.iter().any(misses) {
-            return Ok(self.run(&[]).unwrap_or(first));
+            return Ok(self.run(members, &[]).unwrap_or(first));
         }
         Ok(first)
     }
 
-    fn run(&mut self, devices: &[String]) -> Result<Report, Refused> {
+    fn run(&mut self, members: &[String], devices: &[String]) -> Result<Report, Refused> {
         let program = match &self.command {
             Some(program) => program.clone(),
             None => tool::find("lvm").map_err(|error| Refused::Trouble(of_tool(&error)))?,
@@ -220,7 +226,8 @@ impl Lvm {
                 most: MOST,
             })
             .map_err(|error| Refused::Trouble(of_tool(&error)))?;
-        read(&output, rustix::process::geteuid().is_root())
+        let mapped = members.iter().any(|node| node.starts_with("/dev/dm-"));
+        read(&output, rustix::process::geteuid().is_root(), mapped)
     }
 
     /// Labels everything.
@@ -261,8 +268,12 @@ fn of_tool(error: &ToolError) -> Trouble {
 /// `EINVALID_CMD_LINE` of LVM's errors.h.
 const INVALID_COMMAND_LINE: i32 = 3;
 
-/// What LVM's output is worth. An exit code other than 0 may come with a report that lacks something.
-fn read(output: &Output, is_root: bool) -> Result<Report, Refused> {
+/// What LVM says when it may not use device mapper, and takes all mapped devices for none of its disks.
+const NO_DEVICE_MAPPER: &str = "Incompatible libdevmapper";
+
+/// What LVM's output is worth. An exit code other than 0 may come with a report that lacks something. `mapped`: it
+/// had to look at a mapped device too.
+fn read(output: &Output, is_root: bool, mapped: bool) -> Result<Report, Refused> {
     let said = || output.stderr.lines().next().unwrap_or_default().trim();
     let failed = |reason: &dyn std::fmt::Display| Trouble::new(State::Failed, reason);
     let denied = || {
@@ -272,6 +283,10 @@ fn read(output: &Output, is_root: bool) -> Result<Report, Refused> {
     // Without the right to open a disk LVM takes it for missing, and its report for good.
     if !is_root && output.stderr.lines().any(is_denial) {
         return Err(denied());
+    }
+    if mapped && output.stderr.contains(NO_DEVICE_MAPPER) {
+        let reason = "LVM may not ask device mapper about the mapped devices that its groups are on: it needs to run as root with CAP_SYS_ADMIN";
+        return Err(Refused::Trouble(Trouble::new(State::Denied, reason)));
     }
     if output.code == Some(INVALID_COMMAND_LINE) {
         return Err(Refused::Arguments(failed(&format!(
@@ -374,7 +389,7 @@ mod tests {
     }
 
     fn state(output: &Output, is_root: bool) -> Result<(usize, bool), State> {
-        read(output, is_root)
+        read(output, is_root, false)
             .map(|(groups, unsaid)| (groups.len(), unsaid.is_some()))
             .map_err(|refused| refused.into_trouble().state)
     }
@@ -403,6 +418,7 @@ mod tests {
         let refused = read(
             &output(3, "", "  lvm: unrecognized option '--devices'"),
             true,
+            false,
         );
         assert!(matches!(refused, Err(Refused::Arguments(_))));
     }
@@ -542,6 +558,23 @@ mod tests {
             active_groups(&blocks).len(),
             0,
             "without names there are no labels"
+        );
+    }
+
+    #[test]
+    fn without_device_mapper_disks_that_are_mapped_are_not_told_as_missing() {
+        let said = "  device-mapper: version ioctl on   failed: Permission denied\n  Incompatible libdevmapper 1.02.185 (2022-05-18) and kernel driver (unknown version).";
+        let denied = read(&output(0, GOOD, said), true, true).map_err(Refused::into_trouble);
+        assert!(matches!(
+            denied,
+            Err(Trouble {
+                state: State::Denied,
+                ..
+            })
+        ));
+        assert!(
+            read(&output(0, GOOD, said), true, false).is_ok(),
+            "it needs none of them"
         );
     }
 

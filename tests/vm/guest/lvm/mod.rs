@@ -613,8 +613,16 @@ fn start_as(all: &Volumes, user: &[&str], capabilities: &str) -> Exporter {
 
 #[test]
 fn with_fewer_rights_it_tells_less_and_says_so() {
-    needs!("root", "binary", "lvs", "setpriv", "mkfs.ext4", "wipefs");
-    let all = Volumes::new();
+    needs!(
+        "root",
+        "binary",
+        "lvs",
+        "setpriv",
+        "dmsetup",
+        "mkfs.ext4",
+        "wipefs"
+    );
+    let mut all = Volumes::new();
     // As the kernel makes it; the exporter's user need not enter what others have closed.
     all.run(&format!(
         "chmod 755 {} {}",
@@ -666,6 +674,28 @@ fn with_fewer_rights_it_tells_less_and_says_so() {
         &of_dm("denied"),
         1.0,
     );
+    expect_value(&exporter, "tidegauge_lvm_vg_free_bytes", &group, free);
+    exporter.stop();
+
+    // Unless it has to ask about a mapped device: then no disk is told as missing.
+    let below = all.loop_device("32M");
+    all.run(&format!(
+        "echo '0 61440 linear {below} 2048' | dmsetup create mapped && udevadm settle"
+    ));
+    all.undo("dmsetup remove mapped");
+    all.run("vgcreate -qq upper /dev/mapper/mapped && lvcreate -qq -y -L 8M -n volume upper");
+    all.undo("vgremove -qq -ff -y upper; pvremove -qq -ff -y /dev/mapper/mapped");
+    let exporter = start_as(&all, &["--reuid=0"], "");
+    expect_value(
+        &exporter,
+        "tidegauge_lvm_reading_state",
+        &of_lvm("denied"),
+        1.0,
+    );
+    exporter.stop();
+    let exporter = start_as(&all, &["--reuid=0"], ",+sys_admin");
+    let upper = [("vg", "upper")];
+    expect_value(&exporter, "tidegauge_lvm_vg_missing_pvs", &upper, 0.0);
     expect_value(&exporter, "tidegauge_lvm_vg_free_bytes", &group, free);
     exporter.stop();
 }
