@@ -12,8 +12,7 @@ use self::volumes::{Volumes, sample, shell};
 use crate::three_tiers::ThreeTiers;
 
 /// Of looks 20 ms apart; under emulation each takes several times that.
-/// Programs of LVM take seconds under emulation.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Under emulation the others cost more than these.
 const COLLECTORS: [&str; 4] = [
