@@ -705,6 +705,8 @@ fn two_groups_of_one_name_are_both_told() {
     let mut all = Volumes::new();
     for size in ["32M", "64M"] {
         let node = all.loop_device(size);
+        // udev may not have removed the folder of the first one's volume yet, which LVM takes for a name in use.
+        all.run("udevadm settle; rm -rf /dev/twin");
         all.run(&format!("vgcreate -qq --devices {node} twin {node}"));
         all.undo(&format!(
             "vgremove -qq -ff -y --devices {node} twin; pvremove -qq -ff -y --devices {node} {node}"
