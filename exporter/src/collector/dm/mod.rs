@@ -25,7 +25,7 @@ use crate::device::kernel_file::attribute;
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// The labels of all but the map: names that stay the same over a restart of the host.
@@ -99,7 +99,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(
+    rights: &[Need::new(
         Right::SysAdmin,
         "to ask device mapper how full snapshots, thin pools and caches are",
     )],

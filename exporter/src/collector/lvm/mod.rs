@@ -25,7 +25,7 @@ use crate::device::tool::{self, Call, Output, Runner, ToolError};
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// What udev finds on a physical volume.
@@ -65,11 +65,11 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[
-        (
+        Need::new(
             Right::Owner,
             "to let lvm open disks that are not its user's (with CAP_DAC_READ_SEARCH; root needs neither)",
         ),
-        (
+        Need::new(
             Right::SysAdmin,
             "to let lvm, as root, look at disks that are mapped devices (encrypted, multipath)",
         ),

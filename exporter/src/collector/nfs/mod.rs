@@ -20,7 +20,7 @@ use crate::device::nfs_options::Options;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::host::storage::{MountLayout, ShownMount};
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// The name under which all operations that are not named are added up.
@@ -39,7 +39,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         kind: SettingKind::Words,
         default: "READ, WRITE, COMMIT, GETATTR, LOOKUP, ACCESS, OPEN, CLOSE, READDIR, READDIRPLUS, RENAME, REMOVE, CREATE",
     }],
-    rights: &[(
+    rights: &[Need::new(
         Right::ReadSearch,
         "to read the counters of the host's own NFS mounts (/proc/1/mountstats)",
     )],

@@ -40,7 +40,7 @@ use crate::device::nvme::sysfs::{self, Controller};
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// A controller that has not answered all in this time is late. The commands go on: the kernel ends them.
@@ -128,7 +128,10 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(Right::SysAdmin, "to ask NVMe controllers for their logs")],
+    rights: &[Need::new(
+        Right::SysAdmin,
+        "to ask NVMe controllers for their logs",
+    )],
     families: &ALL,
     build,
 };
