@@ -17,6 +17,7 @@ pub mod pressure;
 pub mod readings;
 pub mod setting;
 pub mod smart;
+pub mod table;
 pub mod tier;
 
 use std::path::{Path, PathBuf};

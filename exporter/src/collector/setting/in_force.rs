@@ -8,6 +8,7 @@ use tidegauge_model::metric::{Family, FamilySpec};
 use tidegauge_model::mount::Mount;
 use tidegauge_model::mount_option::Shown;
 
+use crate::collector::table::Row;
 use crate::device::block::BlockDevice;
 use crate::device::queue::{Queue, Told, read_ahead_of, read_ahead_of_btrfs};
 
@@ -22,7 +23,7 @@ const fn disk(name: &'static str, help: &'static str) -> FamilySpec {
 }
 
 /// What is told of every disk, mapped device, array and loop device.
-pub static DISKS: [(FamilySpec, Read); 8] = [
+pub static DISKS: [Row<Read>; 8] = [
     (
         disk(
             "tidegauge_setting_disk_read_ahead_bytes",
