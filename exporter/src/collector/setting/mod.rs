@@ -212,7 +212,10 @@ impl InForce {
             if under.is_empty() {
                 continue;
             }
-            online_discard.push(labels, in_force::shown(mount).is_on("discard"));
+            let all = in_force::all_options(&self.context.procfs, mount, under);
+            let mut options = in_force::shown(mount);
+            options.all = &all;
+            online_discard.push(labels, options.is_on("discard"));
             if let Some(supported) = supported {
                 trim_supported.push(labels, supported);
             }
