@@ -74,8 +74,8 @@ $(drive scsi-a) -device virtio-scsi-pci,id=scsi -device scsi-hd,drive=scsi-a,bus
 -device virtserialport,bus=tidegauge.0,chardev=qmp-guest,name=tidegauge.qmp"
 rm -f "$vm/qmp.sock"
 
-# The exit code comes by the output, whatever virtme makes of it. All scenarios take less than 10 minutes.
-PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout "${TIDEGAUGE_VM_SECONDS:-600}" \
+# The exit code comes by the output, whatever virtme makes of it.
+PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout "${TIDEGAUGE_VM_SECONDS:-1200}" \
   vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root --qemu-opts="$devices" -- \
   "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "$filter" |
   tee "$vm/guest.log"

@@ -20,31 +20,10 @@ for writable in /etc/lvm /var/lib/nfs /var/lib/btrfs; do
 done
 udevadm settle --timeout=10
 export TIDEGAUGE_BIN="$2" TIDEGAUGE_SKIPPED="$root/target/rig/skipped.txt"
-tests=$1 filter=$3
-
-# Runs the tests, one after the other; further words are for the harness.
-run() { "$tests" --test-threads=1 "$@"; }
-
-# All of them: those that share no device and count nothing in common side by side, then the others.
-run_all() {
-  together="lvm:: md:: quota:: smart::"
-  run md:: quota:: smart:: >/run/beside.log 2>&1 &
-  beside=$!
-  status=0
-  run lvm:: || status=1
-  wait "$beside" || status=1
-  cat /run/beside.log
-  skip=
-  for name in $together; do skip="$skip --skip $name"; done
-  run $skip || status=1
-  return "$status"
-}
-
-case $tests in
-  # The benchmark takes no arguments.
-  *vm_bench*) set -- "$tests" ;;
-  *) if [ -n "$filter" ]; then set -- run "$filter"; else set -- run_all; fi ;;
-esac
-if "$@" && ! [ -s "$TIDEGAUGE_SKIPPED" ]; then
+# The benchmark takes no arguments.
+case $1 in *vm_bench*) set -- "$1" "$2" ;; *) set -- "$1" "$2" --test-threads=1 $3 ;; esac
+tests=$1
+shift 2
+if "$tests" "$@" && ! [ -s "$TIDEGAUGE_SKIPPED" ]; then
   echo "guest: all passed"
 fi
