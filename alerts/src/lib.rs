@@ -1,0 +1,4 @@
+//! The sidecar: takes in samples, evaluates rules over them, keeps the state of alerts. See ARCHITECTURE.md.
+
+pub mod clock;
+pub mod store;

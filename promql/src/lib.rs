@@ -1,0 +1,18 @@
+//! Evaluates PromQL, as Prometheus 3 does, over any store of series. See ARCHITECTURE.md.
+
+mod error;
+mod labels;
+mod memory;
+mod query;
+mod sample;
+mod storage;
+mod value;
+
+pub use error::Error;
+pub use labels::{Iter as LabelsIter, Labels};
+pub use memory::MemoryStorage;
+pub use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
+pub use query::{Options, Query};
+pub use sample::{STALE, Sample, Samples, Timestamp, is_stale};
+pub use storage::{Series, Storage, StorageError};
+pub use value::{Answer, MatrixSeries, Value, VectorSample};
