@@ -27,10 +27,33 @@ pub struct RawConfig {
     pub tiers: Option<Spanned<Vec<Spanned<RawTier>>>>,
     #[serde(default)]
     pub collectors: RawCollectors,
-    rules: Option<Spanned<IgnoredAny>>,
+    pub global: Option<Spanned<RawGlobal>>,
+    pub window: Option<Spanned<RawWindow>>,
+    pub rules: Option<Vec<Text>>,
     alerting: Option<Spanned<IgnoredAny>>,
     actions: Option<Spanned<IgnoredAny>>,
     layout: Option<Spanned<IgnoredAny>>,
+}
+
+/// The section `global`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawGlobal {
+    pub scrape_interval: Option<Text>,
+    pub scrape_timeout: Option<Text>,
+    pub evaluation_interval: Option<Text>,
+    #[serde(default)]
+    pub external_labels: BTreeMap<String, Text>,
+}
+
+/// The section `window`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWindow {
+    pub retention: Option<Text>,
+    pub max_range: Option<Text>,
+    pub max_bytes: Option<Text>,
+    pub max_series: Option<Text>,
 }
 
 /// One entry of `tiers`.
@@ -86,7 +109,6 @@ impl RawConfig {
     /// Sections of the contract whose part of the program does not exist yet.
     pub fn later_sections(&self) -> impl Iterator<Item = (&'static str, &Spanned<IgnoredAny>)> {
         [
-            ("rules", &self.rules),
             ("alerting", &self.alerting),
             ("actions", &self.actions),
             ("layout", &self.layout),

@@ -178,7 +178,7 @@ fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
     json!({ "global": global, "scrape_configs": scrape_configs }).to_string()
 }
 
-fn percent_encode(text: &str) -> String {
+pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() {
