@@ -17,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N]   every parser of outside bytes on inputs that libFuzzer makes up
   golden               the goldens anew, after a change that was meant
   bench devices        collectors of devices in the virtual machine; writes docs/benchmarks.md
+  bench rules [--quick]    the rule engine beside Prometheus; writes docs/benchmarks.md
   bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
   bench smart              SMART of many disks beside smartctl_exporter; writes docs/benchmarks.md
   bench walk [--quick]     walks beside diskus, dust, pdu, gdu and du; writes docs/benchmarks.md";
@@ -29,6 +30,8 @@ fn main() -> Result<()> {
         ["generate"] => generate::all(),
         ["golden"] => generate::goldens(),
         ["bench", "devices"] => bench::devices::run(),
+        ["bench", "rules"] => bench::rules::run(false),
+        ["bench", "rules", "--quick"] => bench::rules::run(true),
         ["bench", "scrape"] => bench::scrape::run(false),
         ["bench", "scrape", "--quick"] => bench::scrape::run(true),
         ["bench", "smart"] => bench::smart::run(),

@@ -5,6 +5,7 @@ pub mod devices;
 mod document;
 mod mounts;
 mod process;
+pub mod rules;
 pub mod scrape;
 pub mod smart;
 mod table;
