@@ -1,13 +1,18 @@
 //! Evaluates PromQL, as Prometheus 3 does, over any store of series. See ARCHITECTURE.md.
 
+mod almost;
 mod error;
+mod functions;
 mod labels;
 mod memory;
+mod notes;
+mod number;
 mod query;
 mod sample;
 mod storage;
 mod value;
 
+pub use almost::almost_equal;
 pub use error::Error;
 pub use labels::{Iter as LabelsIter, Labels};
 pub use memory::MemoryStorage;
