@@ -1,6 +1,7 @@
 //! Evaluates PromQL, as Prometheus 3 does, over any store of series. See ARCHITECTURE.md.
 
 mod almost;
+mod duration;
 mod error;
 mod functions;
 mod labels;
@@ -9,10 +10,12 @@ mod notes;
 mod number;
 mod query;
 mod sample;
+pub mod script;
 mod storage;
 mod value;
 
 pub use almost::almost_equal;
+pub use duration::{DurationError, parse_duration};
 pub use error::Error;
 pub use labels::{Iter as LabelsIter, Labels};
 pub use memory::MemoryStorage;

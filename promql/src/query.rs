@@ -16,6 +16,9 @@ pub struct Options<'a> {
     pub max_samples: u64,
     /// The step of a subquery that names none, in Prometheus the global evaluation interval (1 minute).
     pub default_step: Duration,
+    /// Whether the name of what is no longer the metric that was stored goes at the end of the query only,
+    /// instead of at once (Prometheus's feature `promql-delayed-name-removal`, off by default).
+    pub delayed_name_removal: bool,
     /// Asked now and then whether to stop, since time is up. The engine has no clock.
     pub interrupt: &'a (dyn Fn() -> bool + Sync),
 }
@@ -26,6 +29,7 @@ impl Default for Options<'_> {
             lookback: Duration::from_secs(5 * 60),
             max_samples: 50_000_000,
             default_step: Duration::from_secs(60),
+            delayed_name_removal: false,
             interrupt: &|| false,
         }
     }
