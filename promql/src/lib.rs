@@ -1,6 +1,7 @@
 //! Evaluates PromQL, as Prometheus 3 does, over any store of series. See ARCHITECTURE.md.
 
 mod almost;
+mod duration;
 mod engine;
 mod error;
 mod functions;
@@ -12,11 +13,13 @@ mod pattern;
 mod plan;
 mod query;
 mod sample;
+pub mod script;
 mod selector;
 mod storage;
 mod value;
 
 pub use almost::almost_equal;
+pub use duration::{DurationError, parse_duration};
 pub use error::Error;
 pub use labels::{Iter as LabelsIter, Labels};
 pub use memory::MemoryStorage;
