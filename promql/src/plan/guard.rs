@@ -26,7 +26,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), Error> {
                 continue;
             }
             '"' | '\'' | '`' => {
-                rest = after_string(rest, c);
+                rest = after_string(rest, c)?;
                 continue;
             }
             '(' | '[' | '{' => {
@@ -120,18 +120,30 @@ fn close(open: &mut Vec<Level>) -> Option<&Level> {
     Some(outer)
 }
 
-/// What comes after a string that begins here.
-fn after_string(text: &str, quote: char) -> &str {
+/// What comes after a string that begins here. A byte that is no character by itself is refused: the parser
+/// would take it for the character of that number.
+fn after_string(text: &str, quote: char) -> Result<&str, Error> {
     let mut chars = text.char_indices().skip(1);
     while let Some((index, c)) = chars.next() {
         if c == quote {
-            return &text[index + 1..];
+            return Ok(&text[index + 1..]);
         }
         if c == '\\' && quote != '`' {
-            chars.next();
+            let code = match chars.next() {
+                Some((_, 'x')) => text.get(index + 2..index + 4).map(|code| (code, 16)),
+                Some((_, '0'..='7')) => text.get(index + 1..index + 4).map(|code| (code, 8)),
+                _ => None,
+            };
+            let byte = code.and_then(|(code, radix)| u32::from_str_radix(code, radix).ok());
+            if byte.is_some_and(|byte| byte > 0x7F) {
+                let bad = code.map_or("", |(code, _)| code);
+                return Err(refuse(format!(
+                    "byte {bad:?} in a string is no character: write the character itself, or \\u and its number"
+                )));
+            }
         }
     }
-    ""
+    Ok("")
 }
 
 /// Refuses a number, where a duration or a time is expected, that is none.
@@ -176,6 +188,15 @@ mod tests {
         // What is no bracket and no operator.
         assert!(check_text(&format!("{:?} # {}", "(".repeat(999), "(".repeat(999))).is_ok());
         assert!(check_text(&format!("{:?}", "\\\"(".repeat(999))).is_ok());
+    }
+
+    #[test]
+    fn bytes_that_are_no_characters() {
+        assert!(check_text(r#"a{b="\xc5"}"#).is_err());
+        assert!(check_text(r"a{b='\305'}").is_err());
+        for good in [r#"a{b="\x41\101\\xc5"}"#, r"a{b=`\xc5`}", r#""\"#, r#""\x"#] {
+            assert!(check_text(good).is_ok(), "{good}");
+        }
     }
 
     #[test]
