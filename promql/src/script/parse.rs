@@ -25,8 +25,6 @@ pub enum Command {
 /// Series to load.
 #[derive(Debug)]
 pub struct Load {
-    /// The line of the command.
-    pub line: usize,
     /// Milliseconds between points, of which the first is at 0.
     pub step: i64,
     /// Each with its line.
@@ -120,7 +118,6 @@ impl<'a> Lines<'a> {
 
     fn load(&mut self, line: usize, word: &str, step: &str) -> Result<Load, ScriptError> {
         let mut load = Load {
-            line,
             step: milliseconds(line, "the step of load", step)?,
             series: Vec::new(),
             started: Vec::new(),
