@@ -1,5 +1,6 @@
 //! The sidecar: takes in samples, evaluates rules over them, keeps the state of alerts. See ARCHITECTURE.md.
 
+pub mod alert;
 pub mod clock;
 pub mod store;
 pub mod template;
