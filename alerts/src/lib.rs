@@ -2,5 +2,6 @@
 
 pub mod alert;
 pub mod clock;
+pub mod rule;
 pub mod store;
 pub mod template;
