@@ -3,5 +3,6 @@
 pub mod alert;
 pub mod clock;
 pub mod rule;
+pub mod rule_test;
 pub mod store;
 pub mod template;

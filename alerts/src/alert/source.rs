@@ -1,14 +1,14 @@
 //! Whether what an alert is made of still comes in.
 
-use tidegauge_promql::{Labels, Matcher};
+use tidegauge_promql::{Labels, Selector};
 
 /// What is known of where an alert comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// The alert's labels. `job` and `instance` are there only where the expression kept them.
     pub labels: &'a Labels,
-    /// The selectors of the rule's expression: their matchers, that of the metric's name (`__name__`) among them.
-    pub selectors: &'a [Vec<Matcher>],
+    /// What the rule's expression asks for: matchers, that of the metric's name (`__name__`) among them.
+    pub selectors: &'a [Selector],
 }
 
 /// Knows which feeds and collectors are down.

@@ -82,11 +82,10 @@ pub fn alert(
         limit: moment.limit,
         grace: grace(moment.interval),
     };
-    let selectors: Vec<_> = rule.demands.iter().map(|d| d.matchers.clone()).collect();
     let is_down = |labels: &Labels| {
         let source = Source {
             labels,
-            selectors: &selectors,
+            selectors: rule.query.selectors(),
         };
         world
             .health

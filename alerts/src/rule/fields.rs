@@ -171,7 +171,8 @@ pub struct Entry {
     pub value_place: Location,
 }
 
-fn scalar<'a>(node: &'a Node, name: &str, mistakes: &mut Mistakes) -> Option<&'a str> {
+/// The text of a node that must be one.
+pub fn scalar<'a>(node: &'a Node, name: &str, mistakes: &mut Mistakes) -> Option<&'a str> {
     match &node.value {
         Value::Scalar(text) => Some(text),
         _ => {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_saphyr::Location;
-use tidegauge_promql::{Labels, METRIC_NAME, Query};
+use tidegauge_promql::{Labels, METRIC_NAME, Query, ValueKind};
 
 use super::fields::{Entry, Fields, Mistakes};
 use super::problem::Problem;
-use super::selectors::{Demand, demands};
 use super::yaml::Node;
 use crate::template::Template;
 
@@ -42,8 +41,6 @@ pub struct RuleSpec {
     pub query: Query,
     /// Labels with the group's, as written.
     pub labels: Labels,
-    /// What the expression asks the store for.
-    pub demands: Vec<Demand>,
     /// Where the rule begins in its file: line and column.
     pub place: (u64, u64),
 }
@@ -217,7 +214,6 @@ fn rule(fields: &Fields<'_>, group: &[Entry], mistakes: &mut Mistakes) -> Option
     Some(RuleSpec {
         name: name.to_owned(),
         kind,
-        demands: demands(query.expression(), LOOKBACK),
         query,
         labels: written,
         place: (fields.place.line(), fields.place.column()),
@@ -225,7 +221,6 @@ fn rule(fields: &Fields<'_>, group: &[Entry], mistakes: &mut Mistakes) -> Option
 }
 
 fn expression(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Query> {
-    use promql_parser::parser::value::ValueType;
     let (text, place) = match fields.text("expr", mistakes) {
         Some((text, place)) if !text.trim().is_empty() => (text, place),
         _ => {
@@ -239,11 +234,10 @@ fn expression(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Query> {
     };
     match Query::parse(text) {
         Ok(query) => {
-            let kind = query.expression().value_type();
-            if matches!(kind, ValueType::Matrix | ValueType::String) {
+            if matches!(query.kind(), ValueKind::Matrix | ValueKind::String) {
                 mistakes.add(
                     place,
-                    format!("the expression gives a {kind}, not a vector or a number"),
+                    "the expression gives neither a vector nor a number",
                     "a range needs a function, such as rate()",
                 );
             }

@@ -10,7 +10,6 @@ use super::evaluate::{self, Batch, Moment, grace, ms};
 use super::file::{GroupSpec, RuleSpec};
 use super::world::World;
 use crate::alert::{Active, Alert, Database, Delivery, Due, RuleKey, Saved};
-use crate::store::Append;
 
 /// How a rule's last evaluation went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -76,6 +76,7 @@ impl World {
             max_samples: self.limits.max_samples,
             default_step: self.limits.default_step,
             interrupt: &|| Instant::now() >= deadline,
+            ..Options::default()
         };
         let answer = query
             .instant(storage, at, &options)
