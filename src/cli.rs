@@ -46,6 +46,7 @@ pub fn command() -> Command {
                     )
                     .arg(files(true)),
             )
+            .subcommand(check_rules_command())
             .subcommand(
                 Command::new("web-config")
                     .about("Files for --web.config.file, and the certificates and keys that they name")
@@ -63,6 +64,50 @@ pub fn command() -> Command {
                     .arg(files(false)),
             ),
     )
+    .subcommand(
+        Command::new("test")
+            .about("Runs tests that are kept in files")
+            .subcommand_required(true)
+            .subcommand(test_rules_command()),
+    )
+}
+
+fn check_rules_command() -> Command {
+    Command::new("rules")
+        .about("Files of alerting and recording rules, in Prometheus's format")
+        .after_help(
+            "Exits 0 when all rules are right, 2 when one is wrong; with --strict 1 for a warning.",
+        )
+        .arg(
+            Arg::new("strict")
+                .long("strict")
+                .action(ArgAction::SetTrue)
+                .help("End with 1 when there is a warning"),
+        )
+        .arg(
+            option(
+                "kept",
+                "TIME",
+                "How long samples are kept: warn of expressions that look further back",
+            )
+            .value_parser(ValueParser::new(duration)),
+        )
+        .arg(files(true))
+}
+
+fn test_rules_command() -> Command {
+    Command::new("rules")
+        .about("Unit tests of rules, in promtool's format")
+        .after_help("Exits 0 when all tests pass, else 1.")
+        .arg(
+            option(
+                "run",
+                "REGEX",
+                "Run only tests whose name matches; may be repeated",
+            )
+            .action(ArgAction::Append),
+        )
+        .arg(files(true))
 }
 
 /// The matches of the subcommand in use, or those of the top.

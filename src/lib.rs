@@ -2,6 +2,7 @@
 //! program and by `cargo xtask`, which generates man pages and completions from it.
 
 mod check;
+mod check_rules;
 pub mod cli;
 pub mod config;
 mod discover;
@@ -13,6 +14,7 @@ pub mod reload;
 mod starter;
 mod status;
 mod systemd;
+mod test_rules;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(("discover", sub)) => discover::run(sub),
         Some(("status", sub)) => status::run(sub),
         Some(("check", sub)) => check::run(sub),
+        Some(("test", sub)) => test_rules::run(sub),
         Some((other, _)) => Err(Failure::usage(format!("there is no command `{other}`"))),
     };
     result.unwrap_or_else(|failure| failure.report())

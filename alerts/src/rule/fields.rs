@@ -30,6 +30,7 @@ pub struct Fields<'a> {
     /// Where the map begins.
     pub place: Location,
     entries: Vec<(&'a Key, &'a Node)>,
+    is_map: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -64,7 +65,17 @@ impl<'a> Fields<'a> {
                 entries.push((key, value));
             }
         }
-        Self { place, entries }
+        let is_map = matches!(node.value, Value::Map(_) | Value::Null);
+        Self {
+            place,
+            entries,
+            is_map,
+        }
+    }
+
+    /// Whether there is no map at all, which was told.
+    pub fn is_none_at_all(&self) -> bool {
+        !self.is_map
     }
 
     /// A field that is there and holds something.

@@ -155,6 +155,9 @@ fn group(fields: &Fields<'_>, names: &mut HashSet<String>, mistakes: &mut Mistak
     for (index, node) in fields.list("rules", mistakes).iter().enumerate() {
         mistakes.within = format!("{within}, rule {}", index + 1);
         let fields = Fields::of(node, "a rule", RULE_KEYS, mistakes);
+        if fields.is_none_at_all() {
+            continue;
+        }
         rules.extend(rule(&fields, &labels, mistakes).map(Arc::new));
     }
     mistakes.within.clear();

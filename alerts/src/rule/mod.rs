@@ -1,15 +1,25 @@
 //! Rules: files of them, and groups that are evaluated.
 
+mod check;
 mod evaluate;
 pub(crate) mod fields;
 mod file;
 mod group;
+mod manager;
 mod problem;
+mod slots;
+mod view;
 mod world;
 pub(crate) mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use check::{Known, warnings};
 pub use evaluate::{ALERT_NAME, ms};
 pub use file::{AlertSpec, GroupSpec, LOOKBACK, RuleKind, RuleSpec, parse};
 pub use group::{Evaluated, Group, Health, Rule};
+pub use manager::{GroupStats, Manager, Outbox, Pace, longest_reach};
 pub use problem::Problem;
+pub use view::{AlertingView, GroupView, RuleView};
 pub use world::{Limits, World};
