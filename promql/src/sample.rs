@@ -1,7 +1,16 @@
 //! Values with their times.
 
+use std::time::Duration;
+
 /// Milliseconds since 1970-01-01 UTC, as Prometheus counts them.
 pub type Timestamp = i64;
+
+/// Milliseconds of a duration; of one longer than any time can be away, the longest that is dealt with.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    /// A quarter of what there is, so that sums of some of them, and of times, fit.
+    const LONGEST: i64 = i64::MAX / 4;
+    i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
+}
 
 /// A value at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
