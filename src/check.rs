@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::secure;
 use tidegauge_model::exposition::{Finding, Format, lint};
+use tidegauge_web::secure;
 
 use crate::check_rules;
 use crate::config::Config;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::secure::Security;
-use tidegauge_exporter::http::{HttpStats, ReloadRequest, ServerOptions, bind, serve};
+use tidegauge_exporter::http::{ServerOptions, serve};
 use tidegauge_exporter::rights::{keep_only, narrow_thread};
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
+use tidegauge_web::reload::ReloadRequest;
+use tidegauge_web::secure::Security;
+use tidegauge_web::{HttpStats, Options, bind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -108,9 +110,11 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
                 .copied()
                 .unwrap_or(40) as usize,
             version: VERSION,
-            security,
             reload: Some(reload),
-            ..ServerOptions::default()
+            web: Options {
+                security,
+                ..Options::default()
+            },
         };
         tokio::spawn(systemd::attend(Arc::clone(&live), began));
         let stop = async {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::{ReloadRequest, Scrape, Wanted};
+use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::rights::Right;
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
+use tidegauge_web::reload::ReloadRequest;
 use tokio::sync::mpsc;
 
 use crate::exporter::VERSION;

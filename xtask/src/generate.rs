@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap_complete::Shell;
 use tidegauge_exporter::collector::{COLLECTORS, Schedule};
-use tidegauge_exporter::http::stats;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::{FamilySpec, MetricKind};
+use tidegauge_web::stats;
 
 fn root() -> Result<PathBuf> {
     Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -236,9 +236,24 @@ mod tests {
             ("tidegauge-ioctl", &[]),
             (
                 "tidegauge-exporter",
-                &["tidegauge-ioctl", "tidegauge-model"],
+                &["tidegauge-ioctl", "tidegauge-model", "tidegauge-web"],
             ),
-            ("tidegauge", &["tidegauge-exporter", "tidegauge-model"]),
+            ("tidegauge-promql", &[]),
+            (
+                "tidegauge-alerts",
+                &["tidegauge-model", "tidegauge-promql", "tidegauge-web"],
+            ),
+            ("tidegauge-web", &["tidegauge-model"]),
+            (
+                "tidegauge",
+                &[
+                    "tidegauge-alerts",
+                    "tidegauge-exporter",
+                    "tidegauge-model",
+                    "tidegauge-promql",
+                    "tidegauge-web",
+                ],
+            ),
         ];
         let output = Command::new("cargo")
             .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
