@@ -1,4 +1,5 @@
 //! The sidecar: takes in samples, evaluates rules over them, keeps the state of alerts. See ARCHITECTURE.md.
 
 pub mod clock;
+pub mod feed;
 pub mod store;
