@@ -1,6 +1,7 @@
 //! `tidegauge.yml`: read strictly, every mistake told with its line and a hint.
 
 mod expect;
+mod feeds;
 mod problem;
 mod raw;
 mod tiers;
@@ -8,6 +9,7 @@ mod tiers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tidegauge_alerts::feed;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec};
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::tier::Tier;
@@ -26,6 +28,10 @@ pub struct Config {
     pub tier_lines: Vec<u64>,
     /// What was set for each collector.
     pub collectors: BTreeMap<&'static str, CollectorConfig>,
+    /// The exporters that the sidecar scrapes.
+    pub feeds: feed::Settings,
+    /// What is no mistake, and better done in another way.
+    pub warnings: Vec<Problem>,
 }
 
 /// What was set for one collector.
@@ -84,12 +90,20 @@ impl Config {
             }
         };
         let collectors = collectors(&raw.collectors, &mut problems);
+        let mut warnings = Vec::new();
+        let mut findings = feeds::Findings {
+            problems: &mut problems,
+            warnings: &mut warnings,
+        };
+        let feeds = feeds::check(&raw.feeds, &mut findings);
         if problems.is_empty() {
             Ok(Self {
                 state_dir,
                 tiers,
                 tier_lines,
                 collectors,
+                feeds,
+                warnings,
             })
         } else {
             problems.sort_by_key(|p| (p.line, p.column));

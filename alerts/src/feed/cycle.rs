@@ -242,6 +242,7 @@ impl Cycle {
         if matches!(end, End::Refused | End::Lost) {
             self.filled = 0;
         }
+        let before = self.series.len() - self.free.len();
         if end == End::Lost {
             self.counts = Counts::default();
             self.unsee();
@@ -260,6 +261,9 @@ impl Cycle {
                     self.forget(Slot::try_from(index).unwrap_or(OTHER), &mut gone);
                 }
             }
+        }
+        if self.series.len() - self.free.len() < before {
+            self.free_places();
         }
         if end == End::Whole {
             self.settled = self.series.len() - self.free.len();
@@ -289,6 +293,16 @@ impl Cycle {
         known.tracked = 0;
         known.labels = Labels::empty();
         self.free.push(slot);
+    }
+
+    /// Numbers of series that went are given again: no place of the batch may be taken for the new one's.
+    fn free_places(&mut self) {
+        for slot in &mut self.order {
+            let known = self.series.get(*slot as usize);
+            if !known.is_some_and(|known| known.live) {
+                *slot = OTHER;
+            }
+        }
     }
 
     fn mark_vanished(&mut self) {

@@ -181,8 +181,16 @@ mod tests {
             let exposed: Vec<(String, String)> = exposed.into_iter().collect();
             let labels = Joiner::new(target, false).join("m", &exposed).unwrap();
             prop_assert_eq!(labels.get("job"), "T");
-            let mut ours: Vec<&str> = exposed.iter().map(|(_, v)| v.as_str()).filter(|v| !v.is_empty()).collect();
-            let mut theirs: Vec<&str> = labels.iter().map(|(_, v)| v).filter(|v| *v != "T" && *v != "m").collect();
+            let mut ours: Vec<&str> = exposed
+                .iter()
+                .map(|(_, v)| v.as_str())
+                .filter(|v| !v.is_empty())
+                .collect();
+            let mut theirs: Vec<&str> = labels
+                .iter()
+                .filter(|(name, value)| *name != METRIC_NAME && *value != "T")
+                .map(|(_, value)| value)
+                .collect();
             ours.sort_unstable();
             theirs.sort_unstable();
             prop_assert_eq!(ours, theirs);

@@ -20,6 +20,8 @@ mod snapshot_keys;
 mod status;
 mod target;
 mod target_loop;
+#[cfg(test)]
+mod testing;
 mod text;
 mod text_keys;
 

@@ -55,7 +55,7 @@ impl SnapshotKeys {
 
     fn is(&self, slot: Slot, spec: &'static FamilySpec, labels: &Labels) -> bool {
         let key = self.keys.get(slot as usize).and_then(Option::as_ref);
-        key.is_some_and(|(s, l)| ptr::eq(*s, spec) && l == labels)
+        key.is_some_and(|(s, l)| ptr::eq(*s, spec) && (l.is_same(labels) || l == labels))
     }
 
     /// The series is not there yet, and `slot` is nobody's.

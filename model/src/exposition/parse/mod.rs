@@ -24,8 +24,8 @@ use std::borrow::Cow;
 
 pub use self::error::ParseError;
 pub use self::number::value as parse_value;
-pub use self::sample::{AfterSeries, after_series};
 use self::sample::sample;
+pub use self::sample::{AfterSeries, after_series};
 use self::scan::{Scan, unescape};
 use super::Format;
 use super::event::{Event, Kind};
@@ -66,7 +66,6 @@ impl<'a> Parser<'a> {
         self.rest = rest;
         Some(line)
     }
-
 }
 
 /// What one line says, if anything: `line` without its end, `number` from 1. For who does not have the
