@@ -228,11 +228,14 @@ proptest! {
         for (round, (samples, end)) in scrapes.iter().enumerate() {
             let time = 100 + i64::try_from(round).unwrap();
             let (_, batch) = target.scrape(time, samples, *end);
-            let mut current: BTreeSet<u8> = samples
-                .iter()
-                .filter(|(_, explicit)| explicit.is_none() || track_timestamps)
-                .map(|(n, _)| *n)
-                .collect();
+            let (mut seen, mut current) = (BTreeSet::new(), BTreeSet::new());
+            for (n, explicit) in samples {
+                // One without a time after another of its series is a duplicate, and counts for nothing.
+                let counts = seen.insert(*n) || explicit.is_some();
+                if counts && (explicit.is_none() || track_timestamps) {
+                    current.insert(*n);
+                }
+            }
             if *end == End::Lost {
                 current.clear();
             }

@@ -128,3 +128,8 @@ impl Collect for HttpFeed {
         &mut self.intake.series
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -6,4 +6,6 @@ mod connection;
 pub(super) mod endpoint;
 pub(super) mod feed;
 mod login;
+#[cfg(test)]
+mod server;
 mod tls;
