@@ -58,6 +58,10 @@ impl Host {
             Some(file) => Config::load(file)?,
             None => Config::default(),
         };
+        for warning in &config.warnings {
+            let file = config_file.as_deref().unwrap_or(Path::new("configuration"));
+            tracing::warn!("{}", warning.show(file));
+        }
         let mut host = Self {
             context: Context {
                 procfs: path("path.procfs"),

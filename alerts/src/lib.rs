@@ -5,5 +5,6 @@ pub mod api;
 pub mod clock;
 pub mod rule;
 pub mod rule_test;
+pub mod feed;
 pub mod store;
 pub mod template;

@@ -1,6 +1,7 @@
 //! `tidegauge.yml`: read strictly, every mistake told with its line and a hint.
 
 mod expect;
+mod feeds;
 mod problem;
 mod raw;
 pub mod sidecar;
@@ -9,6 +10,7 @@ mod tiers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tidegauge_alerts::feed;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec};
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::tier::Tier;
@@ -34,6 +36,10 @@ pub struct Config {
     /// The rule files; `None` for those that are built in.
     pub rules: Option<Vec<PathBuf>>,
     rule_patterns: Option<Vec<raw::Text>>,
+    /// The exporters that the sidecar scrapes.
+    pub feeds: feed::Settings,
+    /// What is no mistake, and better done in another way.
+    pub warnings: Vec<Problem>,
 }
 
 /// What was set for one collector.
@@ -107,6 +113,12 @@ impl Config {
         let collectors = collectors(&raw.collectors, &mut problems);
         let global = sidecar::global(raw.global.as_ref(), &mut problems);
         let window = sidecar::window(raw.window.as_ref(), &mut problems);
+        let mut warnings = Vec::new();
+        let mut findings = feeds::Findings {
+            problems: &mut problems,
+            warnings: &mut warnings,
+        };
+        let feeds = feeds::check(&raw.feeds, &mut findings);
         if problems.is_empty() {
             Ok(Self {
                 state_dir,
@@ -117,6 +129,8 @@ impl Config {
                 window,
                 rules: None,
                 rule_patterns: raw.rules,
+                feeds,
+                warnings,
             })
         } else {
             problems.sort_by_key(|p| (p.line, p.column));
