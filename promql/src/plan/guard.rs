@@ -26,7 +26,8 @@ pub(crate) fn check_text(text: &str) -> Result<(), Error> {
                 continue;
             }
             '"' | '\'' | '`' => {
-                rest = after_string(rest, c)?;
+                let (before, string) = text.split_at(text.len() - rest.len());
+                rest = after_string(before, string, c)?;
                 continue;
             }
             '(' | '[' | '{' => {
@@ -122,7 +123,7 @@ fn close(open: &mut Vec<Level>) -> Option<&Level> {
 
 /// What comes after a string that begins here. A byte that is no character by itself is refused: the parser
 /// would take it for the character of that number.
-fn after_string(text: &str, quote: char) -> Result<&str, Error> {
+fn after_string<'a>(before: &str, text: &'a str, quote: char) -> Result<&'a str, Error> {
     let mut chars = text.char_indices().skip(1);
     while let Some((index, c)) = chars.next() {
         if c == quote {
@@ -136,10 +137,16 @@ fn after_string(text: &str, quote: char) -> Result<&str, Error> {
             };
             let byte = code.and_then(|(code, radix)| u32::from_str_radix(code, radix).ok());
             if byte.is_some_and(|byte| byte > 0x7F) {
-                let bad = code.map_or("", |(code, _)| code);
+                let end = text[1..].find(quote).map_or(text.len(), |end| end + 2);
+                let string = &text[..end];
+                if before.trim_end_matches(['(', ' ']).ends_with("count_values") {
+                    // As upstream says it.
+                    return Err(Error::Execution(format!("invalid label name {string}")));
+                }
                 return Err(refuse(format!(
-                    "byte {bad:?} in a string is no character: write the character itself, or \\u and its number"
+                    "the string {string} is not valid UTF-8: write the character itself, or \\u and its number"
                 )));
+            }
             }
         }
     }
