@@ -26,7 +26,8 @@ pub(crate) fn check_text(text: &str) -> Result<(), Error> {
                 continue;
             }
             '"' | '\'' | '`' => {
-                rest = after_string(rest, c);
+                let (before, string) = text.split_at(text.len() - rest.len());
+                rest = after_string(before, string, c)?;
                 continue;
             }
             '(' | '[' | '{' => {
@@ -120,18 +121,36 @@ fn close(open: &mut Vec<Level>) -> Option<&Level> {
     Some(outer)
 }
 
-/// What comes after a string that begins here.
-fn after_string(text: &str, quote: char) -> &str {
+/// What comes after a string that begins here. A byte that is no character by itself is refused: the parser
+/// would take it for the character of that number.
+fn after_string<'a>(before: &str, text: &'a str, quote: char) -> Result<&'a str, Error> {
     let mut chars = text.char_indices().skip(1);
     while let Some((index, c)) = chars.next() {
         if c == quote {
-            return &text[index + 1..];
+            return Ok(&text[index + 1..]);
         }
         if c == '\\' && quote != '`' {
-            chars.next();
+            let code = match chars.next() {
+                Some((_, 'x')) => text.get(index + 2..index + 4).map(|code| (code, 16)),
+                Some((_, '0'..='7')) => text.get(index + 1..index + 4).map(|code| (code, 8)),
+                _ => None,
+            };
+            let byte = code.and_then(|(code, radix)| u32::from_str_radix(code, radix).ok());
+            if byte.is_some_and(|byte| byte > 0x7F) {
+                let end = text[1..].find(quote).map_or(text.len(), |end| end + 2);
+                let string = &text[..end];
+                if before.trim_end_matches(['(', ' ']).ends_with("count_values") {
+                    // As upstream says it.
+                    return Err(Error::Execution(format!("invalid label name {string}")));
+                }
+                return Err(refuse(format!(
+                    "the string {string} is not valid UTF-8: write the character itself, or \\u and its number"
+                )));
+            }
+            }
         }
     }
-    ""
+    Ok("")
 }
 
 /// Refuses a number, where a duration or a time is expected, that is none.
@@ -176,6 +195,15 @@ mod tests {
         // What is no bracket and no operator.
         assert!(check_text(&format!("{:?} # {}", "(".repeat(999), "(".repeat(999))).is_ok());
         assert!(check_text(&format!("{:?}", "\\\"(".repeat(999))).is_ok());
+    }
+
+    #[test]
+    fn bytes_that_are_no_characters() {
+        assert!(check_text(r#"a{b="\xc5"}"#).is_err());
+        assert!(check_text(r"a{b='\305'}").is_err());
+        for good in [r#"a{b="\x41\101\\xc5"}"#, r"a{b=`\xc5`}", r#""\"#, r#""\x"#] {
+            assert!(check_text(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -29,10 +29,6 @@ impl Engine<'_> {
         } else {
             (left, right)
         };
-        let (fill_many, fill_one) = match swapped {
-            true => (join.fill_right, join.fill_left),
-            false => (join.fill_left, join.fill_right),
-        };
         let many_groups = ordinals.of_all(&many.heads);
         let one_groups = ordinals.of_all(&one.heads);
         let pairing = Pairing {
@@ -41,8 +37,9 @@ impl Engine<'_> {
             namer: Namer::new(join, self.names),
             join,
             swapped,
-            fill_many,
-            fill_one,
+            // Not swapped with the sides: upstream's way, be it meant or not (fill-modifier.test has it).
+            fill_many: join.fill_left,
+            fill_one: join.fill_right,
             many,
             one,
         };
