@@ -12,6 +12,7 @@ mod number;
 mod pattern;
 mod plan;
 mod query;
+mod quoted;
 mod sample;
 pub mod script;
 mod selector;

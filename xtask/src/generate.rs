@@ -12,7 +12,8 @@ use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::{FamilySpec, MetricKind};
 use tidegauge_web::stats;
 
-fn root() -> Result<PathBuf> {
+/// The folder of the project.
+pub fn root() -> Result<PathBuf> {
     Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask lies in the project")?

@@ -22,6 +22,8 @@ mod notation;
 mod parse;
 mod run;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -6,10 +6,10 @@
 use std::iter::repeat_n;
 
 use promql_parser::label::METRIC_NAME;
-use promql_parser::util::unquote_string;
 use thiserror::Error;
 
 use crate::labels::Labels;
+use crate::quoted::unquote;
 use crate::sample::STALE;
 
 /// As many points as one line may come to: 57 days, one a second. What is repeated costs nothing to write.
@@ -199,8 +199,8 @@ impl<'a> Reader<'a> {
             } else if c == '\\' && quote != '`' {
                 escaped = true;
             } else if c == quote {
-                let text = unquote_string(&rest[..=index])
-                    .map_err(|_| self.error(format!("a wrong escape in {}", &rest[..=index])))?;
+                let text = unquote(&rest[..=index])
+                    .map_err(|message| self.error(format!("{message}: {}", &rest[..=index])))?;
                 self.at += index + 1;
                 return Ok(text);
             }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use promql_parser::util::unquote_string;
 use regex::Regex;
 
 use super::expect::{Expected, ExpectedNotes, ExpectedValue, Grid, TextPattern};
 use super::notation::{Notation, Point, lone_number, parse_series};
 use super::{Script, ScriptError};
 use crate::duration::parse_duration;
+use crate::quoted::unquote;
 use crate::sample::Timestamp;
 
 /// One command of a script.
@@ -201,7 +201,7 @@ impl Evaluation {
                     self.when = When::RangeVector(grid);
                 }
                 ("string", text) => {
-                    let text = unquote_string(text)
+                    let text = unquote(text)
                         .map_err(|_| mistake(line, "expect string needs a text in quotes"))?;
                     expected.value = ExpectedValue::Text(text);
                 }
