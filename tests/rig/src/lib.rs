@@ -29,7 +29,7 @@ pub use btrfs_pair::BtrfsPair;
 pub use daemon::{Daemon, free_port};
 pub use exporter::{Exporter, Stopped};
 pub use hang_fs::HangFs;
-pub use http::{Response, get};
+pub use http::{Response, get, post_form};
 pub use loop_fs::{FsKind, LoopFs};
 pub use mount::{Mount, mounts_at_or_below};
 pub use prometheus::{Job, Output, Prometheus, Which, promtool};
