@@ -26,12 +26,6 @@ impl Notes {
         self.infos.insert(text.into());
     }
 
-    /// Adds those of another part of the evaluation.
-    pub fn merge(&mut self, other: Self) {
-        self.warnings.extend(other.warnings);
-        self.infos.extend(other.infos);
-    }
-
     /// Warnings and infos, each sorted.
     pub fn into_parts(self) -> (Vec<String>, Vec<String>) {
         (
@@ -78,12 +72,9 @@ mod tests {
         notes.check_counter("b");
         notes.check_counter("x_total");
         notes.check_counter("");
-        let mut other = Notes::default();
-        other.check_counter("a");
-        other.check_quantile(1.0);
-        other.check_quantile(f64::NAN);
-        other.check_quantile(-5e-7);
-        notes.merge(other);
+        notes.check_quantile(1.0);
+        notes.check_quantile(f64::NAN);
+        notes.check_quantile(-5e-7);
         let (warnings, infos) = notes.into_parts();
         let about = "quantile value should be between 0 and 1, got";
         assert_eq!(

@@ -360,6 +360,26 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A number that stands alone, as Go reads it with any base.
+pub(super) fn lone_number(text: &str) -> Option<f64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1.0, digits),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let hexadecimal = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"));
+    let value = match hexadecimal {
+        Some(digits) if digits.starts_with('+') => return None,
+        Some(digits) => i64::from_str_radix(digits, 16).ok()? as f64,
+        None => go_number(digits)?,
+    };
+    Some(sign * value)
+}
+
 /// As Go reads it with any base: digits alone with a leading 0 are octal.
 fn go_number(text: &str) -> Option<f64> {
     let octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
@@ -420,6 +440,26 @@ mod tests {
         assert!(crate::is_stale(numbers("stale")[0].unwrap()));
         assert_eq!(numbers("010 089"), some(&[8.0, 89.0]));
         assert_eq!(parse_points("").unwrap(), []);
+    }
+
+    #[test]
+    fn numbers_that_stand_alone() {
+        for (text, number) in [
+            ("1", Some(1.0)),
+            ("-0x1F", Some(-31.0)),
+            ("010", Some(8.0)),
+            ("+1.5e3", Some(1500.0)),
+            ("-Inf", Some(f64::NEG_INFINITY)),
+            ("--1", None),
+            ("x", None),
+            ("0x", None),
+            ("0x+1", None),
+            ("1 2", None),
+            ("{a=\"x\"} 1", None),
+        ] {
+            assert_eq!(lone_number(text), number, "{text}");
+        }
+        assert!(lone_number("NaN").unwrap().is_nan());
     }
 
     #[test]

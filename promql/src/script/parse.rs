@@ -6,7 +6,7 @@ use promql_parser::util::unquote_string;
 use regex::Regex;
 
 use super::expect::{Expected, ExpectedNotes, ExpectedValue, Grid, TextPattern};
-use super::notation::{Notation, Point, parse_series};
+use super::notation::{Notation, Point, lone_number, parse_series};
 use super::{Script, ScriptError};
 use crate::duration::parse_duration;
 use crate::sample::Timestamp;
@@ -25,8 +25,6 @@ pub enum Command {
 /// Series to load.
 #[derive(Debug)]
 pub struct Load {
-    /// The line of the command.
-    pub line: usize,
     /// Milliseconds between points, of which the first is at 0.
     pub step: i64,
     /// Each with its line.
@@ -120,7 +118,6 @@ impl<'a> Lines<'a> {
 
     fn load(&mut self, line: usize, word: &str, step: &str) -> Result<Load, ScriptError> {
         let mut load = Load {
-            line,
             step: milliseconds(line, "the step of load", step)?,
             series: Vec::new(),
             started: Vec::new(),
@@ -129,7 +126,12 @@ impl<'a> Lines<'a> {
         while let Some((line, text)) = self.in_block() {
             match start_timestamps(text) {
                 Some(metric) => load.started.push(series(line, metric)?),
-                None => load.series.push((line, series(line, text)?)),
+                None => {
+                    let read = series(line, text)?;
+                    // Of a series given twice the last line counts.
+                    load.series.retain(|(_, known)| known.labels != read.labels);
+                    load.series.push((line, read));
+                }
             }
         }
         Ok(load)
@@ -211,7 +213,7 @@ impl Evaluation {
     }
 
     fn expect_value(&mut self, line: usize, text: &str) -> Result<bool, ScriptError> {
-        if let Some(number) = number(text) {
+        if let Some(number) = lone_number(text) {
             self.expected.value = ExpectedValue::Scalar(number);
             return Ok(false);
         }
@@ -370,13 +372,6 @@ fn milliseconds(line: usize, what: &str, text: &str) -> Result<i64, ScriptError>
 
 fn regex(line: usize, pattern: &str) -> Result<Regex, ScriptError> {
     Regex::new(pattern).map_err(|error| mistake(line, format!("wrong pattern: {error}")))
-}
-
-/// A number that stands alone.
-fn number(text: &str) -> Option<f64> {
-    promql_parser::util::parse_str_radix(text)
-        .ok()
-        .filter(|_| !text.contains(char::is_whitespace))
 }
 
 /// The first word, and what comes after it and the space.

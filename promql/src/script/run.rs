@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use promql_parser::parser::Expr;
+
 use super::compare::{self, Mismatch};
 use super::expect::Grid;
 use super::notation::{Notation, Point};
@@ -122,20 +124,30 @@ impl World {
         }
         let query = match query {
             Ok(query) => query,
-            Err(error) => return outcome(failed(evaluation, &error)),
+            Err(error) => {
+                let tree = scope::trimming(&evaluation.expression);
+                return match tree.and_then(|tree| self.out_of_scope(&tree)) {
+                    Some(reason) => Outcome::Skipped(reason),
+                    None => outcome(failed(evaluation, &error)),
+                };
+            }
         };
-        let tree = query.expression();
-        if let Some(series) = scope::selected(tree, &self.histograms) {
-            return Outcome::Skipped(OutOfScope::SelectsHistograms(series.clone()));
-        }
-        if let Some(series) = scope::selected(tree, &self.started) {
-            return Outcome::Skipped(OutOfScope::SelectsStartTimestamps(series.clone()));
+        if let Some(reason) = self.out_of_scope(query.expression()) {
+            return Outcome::Skipped(reason);
         }
         outcome(match evaluation.when {
             When::Range(grid) => self.range(evaluation, &query, grid).map_err(as_asked),
             When::Instant(at) => self.instants(evaluation, &query, at, None),
             When::RangeVector(grid) => self.instants(evaluation, &query, grid.to, Some(grid)),
         })
+    }
+
+    /// Whether an expression selects what is not only numbers.
+    fn out_of_scope(&self, tree: &Expr) -> Option<OutOfScope> {
+        let selected = |series| scope::selected(tree, series).cloned();
+        selected(&self.histograms)
+            .map(OutOfScope::SelectsHistograms)
+            .or_else(|| selected(&self.started).map(OutOfScope::SelectsStartTimestamps))
     }
 
     fn range(&self, evaluation: &Evaluation, query: &Query, grid: Grid) -> Result<(), Mismatch> {

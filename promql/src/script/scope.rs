@@ -52,6 +52,14 @@ static DURATIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!("(?i){in_brackets}|{after_offset}")).ok()
 });
 
+/// The tree of an expression that does not parse only because it trims native histograms (`</`, `>/`).
+pub fn trimming(expression: &str) -> Option<Expr> {
+    let plain = expression.replace("</", "<").replace(">/", ">");
+    (plain != expression)
+        .then(|| promql_parser::parser::parse(&plain).ok())
+        .flatten()
+}
+
 /// What in the text of an expression is out of scope. `parses`: whether the engine takes it, so that only words, not
 /// grammar, can be out of scope.
 pub fn of_text(expression: &str, parses: bool) -> Option<OutOfScope> {
@@ -143,6 +151,13 @@ mod tests {
             assert_eq!(of_text(text, false), reason, "{text}");
         }
         assert_eq!(of_text("smoothed + 1", true), None);
+    }
+
+    #[test]
+    fn trimming_of_histograms() {
+        assert!(trimming("sum(a </ 1)").is_some());
+        assert!(trimming("sum(a < 1)").is_none());
+        assert!(trimming("sum(a </ 1").is_none());
     }
 
     #[test]
