@@ -5,7 +5,7 @@ mod api;
 
 use api::{Pair, SAMPLES_BEGIN, SAMPLES_END, form};
 use serde_json::Value;
-use tidegauge_rig::{Which, needs, post_form, promtool};
+use tidegauge_rig::{Authority, Scratch, Which, needs, post_form, promtool};
 
 /// Queries that both must answer alike. Those without an order are compared without it.
 const INSTANT: &[&str] = &[
@@ -53,7 +53,7 @@ const REQUESTS: &[&str] = &[
     "label/job/values?match[]=test_gauge&match[]=test_total&limit=1",
     "label/U__a_2e_b/values",
     "label/a.b/values",
-    "label/le/values?start={b}&end={e}",
+    "label/le/values?match[]=test_seconds_bucket&start={b}&end={e}",
     "label/nothing/values",
     "label/job/values?limit=-1",
     "label/job/values?limit=x",
@@ -99,6 +99,14 @@ const REQUESTS: &[&str] = &[
     "format_query?query=sum(test_gauge)by(job)",
     "format_query?query=sum(",
     "metadata?metric=test_nothing",
+    "metadata?metric=go_goroutines",
+    "metadata?metric=go_goroutines&limit=1&limit_per_metric=1",
+    "metadata?limit=0",
+    "targets",
+    "targets?state=active",
+    "targets?state=ANY&scrapePool=prometheus",
+    "targets?state=none",
+    "scrape_pools",
     "metadata?limit=x",
     "metadata?limit_per_metric=x",
     "targets?state=dropped&scrapePool=none",
@@ -200,6 +208,27 @@ fn answers_are_the_same_to_the_byte() {
         let kind = "content-type";
         assert_eq!(theirs.header(kind), ours.header(kind), "{path}");
     }
+    // Of others times and addresses differ, but not the fields and their order.
+    for path in [
+        "rules",
+        "alerts",
+        "targets",
+        "status/buildinfo",
+        "status/runtimeinfo",
+    ] {
+        let [theirs, ours] = pair.raw(&format!("/api/v1/{path}"));
+        assert_eq!(fields(theirs.text()), fields(ours.text()), "{path}");
+    }
+}
+
+/// The names of fields, in their order.
+fn fields(json: &str) -> Vec<&str> {
+    let quoted: Vec<_> = json.split('"').collect();
+    let pairs = quoted.iter().zip(quoted.iter().skip(1));
+    pairs
+        .filter(|(_, after)| after.starts_with(':'))
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 /// What Grafana's Prometheus data source asks for when it is saved and tested, in Explore's query builder, for
@@ -305,7 +334,7 @@ fn promtool_prints_the_same_of_both() {
             &end,
         ],
         &["labels", "URL", "job", "--match=test_gauge", &start, &end],
-        &["labels", "URL", "le", &start, &end],
+        &["labels", "URL", "a.b", &start, &end],
     ];
     for case in cases {
         let [theirs, ours] = pair.addresses().map(|address| {
@@ -393,6 +422,56 @@ fn our_own_command_prints_as_promtool() {
         &["query", "1", "--user=x"],
     ] {
         assert_eq!(tidegauge(wrong).0, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn queries_over_tls_with_a_password() {
+    needs!("openssl");
+    let scratch = Scratch::new("api");
+    let authority = Authority::new(&scratch, "ca");
+    let identity = authority.issue("server", "DNS:localhost,IP:127.0.0.1", 1);
+    // Of `secret`, made by libxcrypt.
+    let hash = "$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u";
+    let web_config = format!(
+        "tls_server_config: {{cert_file: {}, key_file: {}}}\nbasic_auth_users: {{alice: {hash}}}\n",
+        identity.certificate.display(),
+        identity.key.display(),
+    );
+    let web_config = scratch.file("web.yml", &web_config);
+    let us = api::Ours::start_secured(0, Some(&web_config));
+    let url = format!("--url=https://{}", us.address());
+    let certificate = authority.certificate();
+    let trust = format!("--ca-file={}", certificate.display());
+    let password = |text: &str| {
+        let file = scratch.file(text, &format!("{text}\n"));
+        format!("--password-file={}", file.display())
+    };
+    let (right, wrong) = (password("secret"), password("wrong"));
+    let asked = tidegauge(&[
+        "query",
+        "1",
+        "--time=7",
+        &url,
+        &trust,
+        "--user=alice",
+        &right,
+    ]);
+    assert_eq!(
+        (asked.0, asked.1.as_str()),
+        (Some(0), "scalar: 1 @[7]\n"),
+        "{asked:?}"
+    );
+    for (arguments, why) in [
+        (&["--user=alice", &wrong, &trust][..], "status 401"),
+        (&[&trust], "status 401"),
+        (&["--user=alice", &right], "invalid peer certificate"),
+    ] {
+        let refused = tidegauge(&[&["query", "1", &url], arguments].concat());
+        assert!(
+            refused.0 == Some(1) && refused.2.contains(why),
+            "{refused:?}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use tidegauge_alerts::clock::HostClock;
 use tidegauge_model::metric::Family;
 use tidegauge_promql::{Labels, MemoryStorage, Sample, Timestamp};
 use tidegauge_rig::{Prometheus, Response, Which, get, post_form, wait_until};
+use tidegauge_web::secure::Security;
 use tidegauge_web::{HttpStats, Options, bind, serve};
 use tokio::sync::oneshot;
 
@@ -65,12 +67,17 @@ impl Pair {
             ours: Ours::start(origin),
             origin,
         };
-        // Prometheus's own rules have been evaluated, the alert that fires does.
+        // Its rules have been evaluated, the alert that fires does, and it has scraped itself.
         let fires = wait_until(Duration::from_secs(30), || {
             let rules = pair.theirs.api("/api/v1/rules").to_string();
-            (rules.contains("\"firing\"") && !rules.contains("\"unknown\"")).then_some(())
+            let metadata = pair.theirs.api("/api/v1/metadata?metric=go_goroutines");
+            let evaluated = rules.contains("\"firing\"") && !rules.contains("\"unknown\"");
+            (evaluated && metadata != json!({})).then_some(())
         });
-        assert!(fires.is_some(), "the rules are not evaluated");
+        assert!(
+            fires.is_some(),
+            "the rules are not evaluated, or nothing is scraped"
+        );
         pair
     }
 
@@ -256,6 +263,11 @@ impl SelfMetrics for Itself {
 impl Ours {
     /// With samples from this time on.
     pub fn start(origin: Timestamp) -> Self {
+        Self::start_secured(origin, None)
+    }
+
+    /// With a web configuration.
+    pub fn start_secured(origin: Timestamp, web_config: Option<&Path>) -> Self {
         let storage = MemoryStorage::new();
         for (labels, samples) in series(origin) {
             for sample in samples {
@@ -265,10 +277,16 @@ impl Ours {
         let sources = Sources {
             index: Arc::new(storage),
             rules: Arc::new(rules::Known),
-            targets: Arc::new(shown::Nothing),
-            status: Arc::new(shown::Nothing),
+            targets: Arc::new(shown::Shown),
+            status: Arc::new(shown::Shown),
         };
         let stats = Arc::new(HttpStats::default());
+        let security = web_config
+            .map(|file| Arc::new(Security::open(file, Arc::clone(&stats)).expect("it is right")));
+        let options = Options {
+            security,
+            ..Options::default()
+        };
         let routes = Routes {
             v1: Api::new(sources, Arc::new(HostClock), Settings::default()),
             itself: Arc::new(Itself),
@@ -287,7 +305,7 @@ impl Ours {
                 let listener = bind("127.0.0.1:0").unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
                 let stop = async { drop(stopped.await) };
-                serve(vec![listener], routes, stats, Options::default(), stop).await;
+                serve(vec![listener], routes, stats, options, stop).await;
             });
         });
         Self {
