@@ -32,6 +32,12 @@ pub fn command() -> Command {
             .args(status_args()),
     )
     .subcommand(
+        Command::new("query")
+            .about("Asks a running sidecar, or a Prometheus, in PromQL")
+            .after_help("With --start, --end or --step: over that range, the last 5 minutes by default. Times are seconds since 1970 or RFC 3339.\nExits 0, or 1 when the query fails or nobody answers.")
+            .args(query_args()),
+    )
+    .subcommand(
         Command::new("check")
             .about("Says what is wrong with a file, with line and hint")
             .subcommand_required(true)
@@ -289,6 +295,39 @@ fn status_args() -> Vec<Arg> {
             "How long directories may take to be measured (default: 10s, with --directories 5m)",
         )
         .value_parser(ValueParser::new(duration)),
+    ]
+}
+
+fn query_args() -> Vec<Arg> {
+    vec![
+        Arg::new("expr")
+            .value_name("EXPR")
+            .required(true)
+            .allow_hyphen_values(true),
+        option("url", "URL", "Whom to ask").default_value("http://127.0.0.1:10734"),
+        option("time", "TIME", "When; now by default")
+            .allow_hyphen_values(true)
+            .conflicts_with_all(["start", "end", "step"]),
+        option("start", "TIME", "Beginning of a range").allow_hyphen_values(true),
+        option("end", "TIME", "End of a range; now by default").allow_hyphen_values(true),
+        option(
+            "step",
+            "TIME",
+            "Between the points of a range, as 15s; by default for 250 points",
+        ),
+        option("output", "FORMAT", "What to print; text: as promtool")
+            .default_value("text")
+            .value_parser(PossibleValuesParser::new(["text", "json"])),
+        option("user", "NAME", "User, where one is asked for").requires("password-file"),
+        option("password-file", "FILE", "File with the user's password")
+            .value_parser(value_parser!(PathBuf))
+            .requires("user"),
+        option(
+            "ca-file",
+            "FILE",
+            "Certificate of the CA to trust, instead of the host's",
+        )
+        .value_parser(value_parser!(PathBuf)),
     ]
 }
 

@@ -10,6 +10,7 @@ mod exporter;
 mod failure;
 mod host;
 mod logging;
+mod query;
 pub mod reload;
 mod starter;
 mod status;
@@ -43,6 +44,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(("status", sub)) => status::run(sub),
         Some(("check", sub)) => check::run(sub),
         Some(("test", sub)) => test_rules::run(sub),
+        Some(("query", sub)) => query::run(sub),
         Some((other, _)) => Err(Failure::usage(format!("there is no command `{other}`"))),
     };
     result.unwrap_or_else(|failure| failure.report())

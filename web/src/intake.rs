@@ -1,4 +1,4 @@
-//! The bodies of requests, within bounds.
+//! The bodies of requests, and of answers to ours, within bounds.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use thiserror::Error;
+
+/// Announced lengths are believed up to this, in bytes.
+const TRUSTED: usize = 1 << 20;
 
 /// Why a body was not read to its end.
 #[derive(Debug, Error)]
@@ -40,7 +43,7 @@ async fn read(body: &mut Incoming, limit: usize) -> Result<Vec<u8>, IntakeError>
     if announced > limit {
         return Err(IntakeError::TooLong(limit));
     }
-    let mut bytes = Vec::with_capacity(announced);
+    let mut bytes = Vec::with_capacity(announced.min(TRUSTED));
     while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
         // Trailers say nothing here.
         let Ok(data) = frame?.into_data() else {

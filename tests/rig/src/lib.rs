@@ -32,7 +32,7 @@ pub use daemon::{Daemon, free_port};
 pub use exporter::{Exporter, Stopped};
 pub use exposition::Exposition;
 pub use hang_fs::HangFs;
-pub use http::{Response, get};
+pub use http::{Response, get, post_form};
 pub use loop_fs::{FsKind, LoopFs};
 pub use mount::{Mount, mounts_at_or_below};
 pub use prometheus::{Job, Output, Prometheus, Which, promtool};

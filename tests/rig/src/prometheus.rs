@@ -75,9 +75,45 @@ impl Prometheus {
     /// # Panics
     /// As [`Prometheus::start`], and when settings are no map.
     pub fn start_jobs(which: Which, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Self {
+        let global = if scrape_protocols.is_empty() {
+            json!({})
+        } else {
+            json!({ "scrape_protocols": scrape_protocols })
+        };
+        Self::launch(which, jobs, &global, &[], Scratch::new("prometheus"))
+    }
+
+    /// Starts one that has these samples, in OpenMetrics with times, from the beginning, and evaluates this
+    /// file of rules every second. It scrapes only itself.
+    ///
+    /// # Panics
+    /// When it does not start, or promtool does not take the samples.
+    pub fn start_filled(which: Which, samples: &str, rules: &str) -> Self {
         let scratch = Scratch::new("prometheus");
+        let input = scratch.file("samples.om", samples);
+        let data = scratch.folder("data");
+        let program = which.program("promtool");
+        let arguments = ["tsdb", "create-blocks-from", "openmetrics"];
+        let output = run_with_input(
+            Command::new(&program).args(arguments).arg(input).arg(data),
+            "",
+        )
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let rules = scratch.file("rules.yml", rules);
+        let global = json!({ "evaluation_interval": "1s" });
+        Self::launch(which, &[], &global, &[rules], scratch)
+    }
+
+    fn launch(
+        which: Which,
+        jobs: &[Job<'_>],
+        global: &Value,
+        rules: &[PathBuf],
+        scratch: Scratch,
+    ) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
-        let config = scratch.file("prometheus.yml", &config(&address, jobs, scrape_protocols));
+        let config = scratch.file("prometheus.yml", &config(&address, jobs, global, rules));
         let flag = |name: &str, value: OsString| {
             let mut flag = OsString::from(format!("--{name}="));
             flag.push(value);
@@ -155,7 +191,7 @@ impl Prometheus {
 }
 
 /// JSON is YAML too.
-fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
+fn config(own: &str, jobs: &[Job<'_>], settings: &Value, rules: &[PathBuf]) -> String {
     let own = Job {
         name: "prometheus",
         targets: &[own],
@@ -171,11 +207,10 @@ fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
             config
         })
         .collect();
-    let mut global = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
-    if !scrape_protocols.is_empty() {
-        global["scrape_protocols"] = json!(scrape_protocols);
-    }
-    json!({ "global": global, "scrape_configs": scrape_configs }).to_string()
+    let mut global = settings.clone();
+    global["scrape_interval"] = "1s".into();
+    global["scrape_timeout"] = "1s".into();
+    json!({ "global": global, "scrape_configs": scrape_configs, "rule_files": rules }).to_string()
 }
 
 pub(crate) fn percent_encode(text: &str) -> String {

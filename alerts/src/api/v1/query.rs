@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use promql_parser::parser::value::ValueType;
-use tidegauge_promql::{Answer, Options, Query, Sample, Timestamp, Value};
+use tidegauge_promql::{Answer, Options, Query, Sample, Timestamp, Value, ValueKind};
 
 use super::Api;
 use super::error::ApiError;
@@ -87,11 +86,10 @@ impl Api {
             ));
         }
         let asked = Asked::read(parameters, limit)?;
-        let kind = asked.query.expression().value_type();
-        let wrong = match kind {
-            ValueType::Matrix => Some("range vector"),
-            ValueType::String => Some("string"),
-            ValueType::Scalar | ValueType::Vector => None,
+        let wrong = match asked.query.kind() {
+            ValueKind::Matrix => Some("range vector"),
+            ValueKind::String => Some("string"),
+            ValueKind::Scalar | ValueKind::Vector => None,
         };
         if let Some(kind) = wrong {
             let why = format!(
@@ -129,6 +127,7 @@ impl Api {
                 max_samples: settings.max_samples,
                 default_step: settings.default_step,
                 interrupt: &stop,
+                ..Options::default()
             };
             let queued = began.elapsed();
             let answer = evaluation(&query, &*store, &options)?;

@@ -35,7 +35,7 @@ struct Page {
 impl Wanted {
     fn read(parameters: &Parameters) -> Result<Self, ApiError> {
         let all = |name: &str| parameters.all(name).map(str::to_owned).collect();
-        let sets = selector::parse_all(parameters.all("match[]"))?;
+        let sets = selector::parse_all(parameters.all("match[]")).map_err(ApiError::bad_data)?;
         let kind = parameters.get("type").to_lowercase();
         if !["", "alert", "record"].contains(&kind.as_str()) {
             let why = format!("not supported value {}", quoted(&kind));

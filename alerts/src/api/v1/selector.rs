@@ -1,41 +1,40 @@
 //! `match[]`: which series are meant.
 
-use promql_parser::label::{METRIC_NAME, MatchOp};
-use promql_parser::parser::{self, Expr};
-use tidegauge_promql::Matcher;
+use promql_parser::parser::Expr;
+use tidegauge_promql::{Matcher, Query};
 
-use super::error::ApiError;
+use super::error::quoted;
 
 /// Reads selectors, each of which must ask for more than everything.
 ///
 /// # Errors
 /// When one is none, with what is wrong in it.
-pub fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<Matcher>>, ApiError> {
-    texts
-        .map(|text| parse(text).map_err(ApiError::bad_data))
-        .collect()
+pub fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<Matcher>>, String> {
+    texts.map(parse).collect()
 }
 
+const EVERYTHING: &str = "match[] must contain at least one non-empty matcher";
+
 fn parse(text: &str) -> Result<Vec<Matcher>, String> {
-    let Expr::VectorSelector(selector) = parser::parse(text)? else {
+    let query = Query::parse(text).map_err(|error| {
+        let why = error.to_string();
+        // The parser looks for it too, in its own words.
+        let says_so = why.contains("at least one non-empty matcher");
+        if says_so { EVERYTHING.to_owned() } else { why }
+    })?;
+    let (Expr::VectorSelector(selector), [plain]) = (query.expression(), query.selectors()) else {
+        let text = quoted(text);
         return Err(format!(
-            "1:1: parse error: a series selector is expected, such as up or {{job=\"x\"}}, not `{text}`"
+            "parse error: a selector of series is expected, as up or {{job=\"x\"}}, not {text}"
         ));
     };
     if selector.offset.is_some() || selector.at.is_some() {
-        return Err("1:1: parse error: a series selector has no offset and no @".to_owned());
+        return Err("parse error: a selector of series has no offset and no @".to_owned());
     }
-    if !selector.matchers.or_matchers.is_empty() {
-        return Err("1:1: parse error: `or` between matchers is not understood".to_owned());
+    if plain.matchers.iter().all(|matcher| matcher.is_match("")) {
+        return Err(EVERYTHING.to_owned());
     }
-    let name = selector
-        .name
-        .map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, &name));
-    let matchers: Vec<_> = name.into_iter().chain(selector.matchers.matchers).collect();
-    if matchers.iter().all(|matcher| matcher.is_match("")) {
-        return Err("match[] must contain at least one non-empty matcher".to_owned());
-    }
-    Ok(matchers)
+    Ok(plain.matchers.clone())
 }
 
 #[cfg(test)]

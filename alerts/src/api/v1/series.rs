@@ -22,12 +22,16 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(parameters: &Parameters) -> Result<Self, ApiError> {
+    /// `refuse` words what is wrong with a selector.
+    fn read(
+        parameters: &Parameters,
+        refuse: impl Fn(String) -> ApiError,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
             limit: parameters.limit()?,
             from: parameters.time_or("start", EARLIEST)?,
             to: parameters.time_or("end", LATEST)?,
-            sets: selector::parse_all(parameters.all("match[]"))?,
+            sets: selector::parse_all(parameters.all("match[]")).map_err(refuse)?,
         })
     }
 
@@ -59,7 +63,7 @@ impl Asked {
 impl Api {
     /// `labels`.
     pub(super) async fn labels(&self, parameters: &Parameters) -> Result<Reply, ApiError> {
-        let asked = Asked::read(parameters)?;
+        let asked = Asked::read(parameters, ApiError::bad_data)?;
         let find = |index: &dyn Index, asked: &Asked| {
             asked.gather(|set, most| index.label_names(set, asked.from, asked.to, most))
         };
@@ -80,7 +84,7 @@ impl Api {
                 quoted(&name)
             )));
         }
-        let asked = Asked::read(parameters)?;
+        let asked = Asked::read(parameters, ApiError::bad_data)?;
         let find = move |index: &dyn Index, asked: &Asked| {
             asked.gather(|set, most| index.label_values(&name, set, asked.from, asked.to, most))
         };
@@ -93,7 +97,7 @@ impl Api {
         if parameters.all("match[]").next().is_none() {
             return Err(ApiError::bad_data("no match[] parameter provided"));
         }
-        let asked = Asked::read(parameters)?;
+        let asked = Asked::read(parameters, |why| ApiError::parameter("match[]", why))?;
         let find = |index: &dyn Index, asked: &Asked| {
             asked.gather(|set, most| index.series(set, asked.from, asked.to, most))
         };
