@@ -8,12 +8,11 @@ use regex::Regex;
 use tidegauge_alerts::rule_test;
 
 use crate::failure::{Failure, print};
-use crate::logging;
 
 /// Runs the tests of the files that are named.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     let sub = crate::cli::innermost(matches);
-    logging::start(sub);
+    // No log: rules that fail and templates that fail are part of what is told.
     let patterns: Vec<&str> = sub
         .get_many::<String>("run")
         .into_iter()

@@ -12,6 +12,7 @@ use super::show;
 use super::spec::{AlertTest, Expected, ExpressionTest, Test, TestFile};
 use crate::alert::State;
 use crate::rule::{ALERT_NAME, Group, GroupSpec, Limits, World, ms};
+use crate::template::go_duration;
 
 /// promtool's limit on the samples of a query.
 const MOST_SAMPLES: u64 = 10_000;
@@ -116,11 +117,10 @@ impl Run<'_> {
                 .filter(|rule| !rule.last_error.is_empty())
             {
                 fine = false;
-                let at = Duration::from_millis(u64::try_from(at).unwrap_or(0));
                 self.failures.push(format!(
                     "    rule: {}, time: {}, err: {}",
                     rule.spec.name,
-                    show::duration(at),
+                    go_duration(at.saturating_mul(1_000_000)),
                     rule.last_error
                 ));
             }

@@ -25,6 +25,7 @@ use gotmpl::parse::Parser;
 use tidegauge_promql::{Labels, Timestamp, VectorSample};
 
 pub use go_float::shortest as go_number;
+pub use time::show_duration as go_duration;
 
 /// Set before each text, as Prometheus does.
 const VARIABLES: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\

@@ -16,6 +16,9 @@ const TIME: &str = "\u{0}time";
 /// The key that makes a map a duration, in nanoseconds.
 const DURATION: &str = "\u{0}duration";
 
+/// Fields of the structs in Prometheus's order.
+const FIELDS: [&str; 4] = ["Labels", "ExternalLabels", "ExternalURL", "Value"];
+
 /// An error of execution.
 pub fn wrong(text: impl Into<String>) -> TemplateError {
     TemplateError::Exec(text.into())
@@ -141,6 +144,11 @@ pub fn show(value: &Value) -> String {
             }
             if let Some(nanoseconds) = as_duration(value) {
                 return time::show_duration(nanoseconds);
+            }
+            if matches!(kind(entries), Kind::Struct) {
+                let fields = FIELDS.iter().filter_map(|name| entries.get(*name));
+                let fields: Vec<String> = fields.map(nested).collect();
+                return format!("{{{}}}", fields.join(" "));
             }
             let entries: Vec<String> = entries
                 .iter()
