@@ -89,7 +89,7 @@ impl Index {
             && slot
                 .series
                 .as_ref()
-                .is_some_and(|series| series.labels() == labels)
+                .is_some_and(|series| series.labels().ptr_eq(labels) || series.labels() == labels)
         {
             return Some(expected);
         }

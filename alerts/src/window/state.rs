@@ -117,7 +117,9 @@ impl State {
         self.recorder
             .sample(&mut slot.log_number, labels, last.value, sample);
         // Copied first where a reader has it.
-        let change = Arc::make_mut(series).append(sample, horizon);
+        let series = Arc::make_mut(series);
+        series.share_labels(labels);
+        let change = series.append(sample, horizon);
         self.changed(change);
         self.newest = self.newest.max(Some(sample.time));
         Fate::Added

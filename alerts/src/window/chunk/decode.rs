@@ -65,18 +65,15 @@ impl<'a> Decoder<'a> {
     /// The run that is at hand, all at once.
     fn read_run(&mut self, from: Timestamp, to: Timestamp, into: &mut Samples) {
         let run = std::mem::take(&mut self.run);
-        let (mut time, value) = (self.last.time, self.last.value);
-        let before = into.times.len();
+        self.left -= run;
+        let value = self.last.value;
         for _ in 0..run {
-            time = time.saturating_add(self.step);
-            if time >= from && time <= to {
-                into.times.push(time);
+            self.last.time = self.last.time.saturating_add(self.step);
+            if self.last.time >= from && self.last.time <= to {
+                into.times.push(self.last.time);
             }
         }
-        let added = into.times.len() - before;
-        into.values.extend(std::iter::repeat_n(value, added));
-        self.left -= run;
-        self.last.time = time;
+        into.values.resize(into.times.len(), value);
     }
 
     /// The last one of `[from, to]`.

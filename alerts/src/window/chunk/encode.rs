@@ -6,7 +6,7 @@ use tidegauge_promql::{Sample, Timestamp};
 
 use super::bits::{BitWriter, GROWTH};
 use super::decimal::{EXPONENTS, least_exponent, scaled, zigzag};
-use super::{ANY_STEP_BITS, Chunk, Decoder, HEADER, RAW, STEP_BITS, Values, first_of};
+use super::{ANY_STEP_BITS, Chunk, Decoder, HEADER, RAW, STEP_BITS, Values};
 
 /// A chunk that grows. It does not know its last sample: who holds it does.
 #[derive(Clone, Debug)]
@@ -14,9 +14,14 @@ pub(in crate::window) struct Open {
     /// As in [`Chunk`], but for span and count.
     bytes: Vec<u8>,
     values: Values,
+    /// The time of the first sample.
+    first: Timestamp,
     /// The last step of time, in milliseconds.
     step: u32,
     count: u16,
+    /// Samples at the end that only repeat, and are not yet written: their zeros are needed only before something
+    /// else, and until then the bytes need not be touched.
+    repeated: u16,
     /// Bits that are free in the last byte.
     free: u8,
     seen: Seen,
@@ -91,8 +96,10 @@ impl Open {
         Self {
             bytes,
             values: Values::new(exponent, scaled(sample.value, exponent).unwrap_or(0)),
+            first: sample.time,
             step: 0,
             count: 1,
+            repeated: 0,
             free: 0,
             seen: Seen::NONE,
         }
@@ -112,7 +119,7 @@ impl Open {
 
     /// The time of the first sample.
     pub(in crate::window) fn first(&self) -> Timestamp {
-        first_of(&self.bytes)
+        self.first
     }
 
     /// How many samples.
@@ -133,13 +140,14 @@ impl Open {
         let step = sample.time.saturating_sub(last.time);
         let change = step - i64::from(self.step);
         let same = sample.value.to_bits() == last.value.to_bits();
-        let mut writer = BitWriter::new(&mut self.bytes, &mut self.free);
         self.count = self.count.saturating_add(1);
         if change == 0 && same {
-            writer.push(0, 1);
+            self.repeated += 1;
             self.values.step = 0;
             return;
         }
+        let mut writer = BitWriter::new(&mut self.bytes, &mut self.free);
+        writer.push_zeros(u32::from(std::mem::take(&mut self.repeated)));
         writer.push(1, 1);
         push_step(&mut writer, change);
         self.step = u32::try_from(step).unwrap_or(u32::MAX);

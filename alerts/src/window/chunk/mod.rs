@@ -17,8 +17,8 @@
 //! Both are lossless to the bit, NaN payloads included.
 //!
 //! Bytes: a header of [`HEADER`] bytes (little-endian: time and bits of the first sample, span in
-//! milliseconds as u32, count as u16, exponent of the first value), then the bits. They are also what a
-//! snapshot on disk holds, so a change here is a new version there.
+//! milliseconds as u32, count as u16, exponent of the first value), then the bits; zeros at the end are left out.
+//! They are also what a snapshot on disk holds, so a change here is a new version there.
 
 mod bits;
 mod decimal;
