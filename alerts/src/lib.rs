@@ -8,3 +8,4 @@ pub mod rule_test;
 pub mod feed;
 pub mod store;
 pub mod template;
+pub mod window;
