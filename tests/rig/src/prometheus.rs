@@ -75,9 +75,31 @@ impl Prometheus {
     /// # Panics
     /// As [`Prometheus::start`], and when settings are no map.
     pub fn start_jobs(which: Which, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Self {
+        Self::start_configured(which, |own| config(own, jobs, scrape_protocols))
+    }
+
+    /// As [`Prometheus::start`], with rule files, which it evaluates every second.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start`], and when it refuses a rule.
+    pub fn start_with_rules(which: Which, targets: &[&str], rule_files: &[PathBuf]) -> Self {
+        let job = Job {
+            name: "tidegauge",
+            targets,
+            settings: json!({}),
+        };
+        Self::start_configured(which, |own| {
+            let mut config = config(own, &[job], &[]);
+            config["global"]["evaluation_interval"] = "1s".into();
+            config["rule_files"] = json!(rule_files);
+            config
+        })
+    }
+
+    fn start_configured(which: Which, config: impl FnOnce(&str) -> Value) -> Self {
         let scratch = Scratch::new("prometheus");
         let address = format!("127.0.0.1:{}", free_port());
-        let config = scratch.file("prometheus.yml", &config(&address, jobs, scrape_protocols));
+        let config = scratch.file("prometheus.yml", &config(&address).to_string());
         let flag = |name: &str, value: OsString| {
             let mut flag = OsString::from(format!("--{name}="));
             flag.push(value);
@@ -155,7 +177,7 @@ impl Prometheus {
 }
 
 /// JSON is YAML too.
-fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
+fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Value {
     let own = Job {
         name: "prometheus",
         targets: &[own],
@@ -175,7 +197,7 @@ fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
     if !scrape_protocols.is_empty() {
         global["scrape_protocols"] = json!(scrape_protocols);
     }
-    json!({ "global": global, "scrape_configs": scrape_configs }).to_string()
+    json!({ "global": global, "scrape_configs": scrape_configs })
 }
 
 fn percent_encode(text: &str) -> String {
