@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use promql_parser::parser::{self, Expr};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use serde::Deserialize;
+use tidegauge::builtin_rules::RULE_FILES;
 use tidegauge_exporter::collector::COLLECTORS;
 use tidegauge_exporter::http::stats;
 use tidegauge_exporter::sampling::self_metrics;
@@ -420,4 +421,18 @@ fn each_alert_has_a_section_in_the_runbooks_and_each_section_an_alert() {
             "{name}: what does it mean, what is to be done?"
         );
     }
+}
+
+#[test]
+fn all_rule_files_are_built_in() {
+    let built_in: Vec<(&str, &str)> = RULE_FILES.iter().map(|f| (f.name, f.text)).collect();
+    let there: Vec<(String, String)> = rule_files()
+        .iter()
+        .map(|path| {
+            let name = path.file_name().expect("a file").to_string_lossy();
+            (name.into_owned(), read(path))
+        })
+        .collect();
+    let there: Vec<(&str, &str)> = there.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    assert_eq!(built_in, there);
 }
