@@ -1,6 +1,7 @@
 //! The command line of tidegauge: one file for each subcommand. It joins the rooms and is used by the
 //! program and by `cargo xtask`, which generates man pages and completions from it.
 
+pub mod builtin_rules;
 mod check;
 mod check_rules;
 pub mod cli;
