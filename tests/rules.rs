@@ -10,7 +10,7 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use serde::Deserialize;
 use tidegauge::builtin_rules::RULE_FILES;
 use tidegauge_exporter::collector::COLLECTORS;
-use tidegauge_exporter::http::stats;
+use tidegauge_web::stats;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::FamilySpec;
 

@@ -89,21 +89,6 @@ impl Prometheus {
     /// # Panics
     /// When it does not start, or promtool does not take the samples.
     pub fn start_filled(which: Which, samples: &str, rules: &str) -> Self {
-        Self::start_configured(which, |own| config(own, jobs, scrape_protocols))
-    /// As [`Prometheus::start`], with rule files, which it evaluates every second.
-    /// As [`Prometheus::start`], and when it refuses a rule.
-    pub fn start_with_rules(which: Which, targets: &[&str], rule_files: &[PathBuf]) -> Self {
-        let job = Job {
-            name: "tidegauge",
-            targets,
-            settings: json!({}),
-        Self::start_configured(which, |own| {
-            let mut config = config(own, &[job], &[]);
-            config["global"]["evaluation_interval"] = "1s".into();
-            config["rule_files"] = json!(rule_files);
-            config
-        })
-    fn start_configured(which: Which, config: impl FnOnce(&str) -> Value) -> Self {
         let scratch = Scratch::new("prometheus");
         let input = scratch.file("samples.om", samples);
         let data = scratch.folder("data");
@@ -120,6 +105,21 @@ impl Prometheus {
         Self::launch(which, &[], &global, &[rules], scratch)
     }
 
+    /// As [`Prometheus::start`], with rule files, which it evaluates every second.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start`], and when it refuses a rule.
+    pub fn start_with_rules(which: Which, targets: &[&str], rule_files: &[PathBuf]) -> Self {
+        let job = Job {
+            name: "tidegauge",
+            targets,
+            settings: json!({}),
+        };
+        let global = json!({ "evaluation_interval": "1s" });
+        let scratch = Scratch::new("prometheus");
+        Self::launch(which, &[job], &global, rule_files, scratch)
+    }
+
     fn launch(
         which: Which,
         jobs: &[Job<'_>],
@@ -129,7 +129,6 @@ impl Prometheus {
     ) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let config = scratch.file("prometheus.yml", &config(&address, jobs, global, rules));
-        let config = scratch.file("prometheus.yml", &config(&address).to_string());
         let flag = |name: &str, value: OsString| {
             let mut flag = OsString::from(format!("--{name}="));
             flag.push(value);
@@ -208,7 +207,6 @@ impl Prometheus {
 
 /// JSON is YAML too.
 fn config(own: &str, jobs: &[Job<'_>], settings: &Value, rules: &[PathBuf]) -> String {
-fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Value {
     let own = Job {
         name: "prometheus",
         targets: &[own],
@@ -228,7 +226,6 @@ fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Value {
     global["scrape_interval"] = "1s".into();
     global["scrape_timeout"] = "1s".into();
     json!({ "global": global, "scrape_configs": scrape_configs, "rule_files": rules }).to_string()
-    json!({ "global": global, "scrape_configs": scrape_configs })
 }
 
 pub(crate) fn percent_encode(text: &str) -> String {
