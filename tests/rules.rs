@@ -433,6 +433,9 @@ fn all_rule_files_are_built_in() {
             (name.into_owned(), read(path))
         })
         .collect();
-    let there: Vec<(&str, &str)> = there.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let there: Vec<(&str, &str)> = there
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
     assert_eq!(built_in, there);
 }
