@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use tidegauge_exporter::collector::{
-    Access, COLLECTORS, CollectorSpec, Context, Memory, directory, filesystem,
+    Access, COLLECTORS, CollectorSpec, Context, Memory, filesystem,
 };
 use tidegauge_exporter::device::block::BlockSource;
 use tidegauge_exporter::device::mountinfo::MountInfo;
@@ -149,14 +149,12 @@ impl Host {
 
     /// What these collectors can use beyond the rights of an ordinary user.
     pub fn rights(&self, chosen: &[(&'static CollectorSpec, Settings)]) -> Vec<Right> {
-        let has_budgets = self.context.tiers.iter().any(|t| !t.directories.is_empty());
         let of_collectors = chosen
             .iter()
-            .filter(|(spec, _)| spec.name != directory::SPEC.name || has_budgets)
-            .flat_map(|(spec, settings)| spec.rights_with(settings));
+            .flat_map(|(spec, settings)| spec.rights_with(settings, &self.context.tiers));
         tidegauge_exporter::host::RIGHTS
             .iter()
-            .map(|(right, _)| *right)
+            .map(|need| need.right)
             .chain(of_collectors)
             .collect()
     }

@@ -7,6 +7,9 @@ use rustix::thread::{
     set_no_new_privs,
 };
 use thiserror::Error;
+use tidegauge_model::tier::Tier;
+
+use crate::settings::Settings;
 
 /// A capability (capabilities(7)) that something here can use. Without it that part does less and says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,56 @@ impl Right {
     }
 }
 
-/// A right and what it is for, in a sentence.
-pub type Need = (Right, &'static str);
+/// A right that can be used, and what for.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The right.
+    pub right: Right,
+    /// What it is for: `to …`.
+    pub why: &'static str,
+    /// When it is of use; `None` always.
+    pub only: Option<Condition>,
+}
+
+/// On what it depends whether a right is of use.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    /// In words, to follow `when`.
+    pub when: &'static str,
+    /// Whether it holds with a collector's settings and the host's tiers.
+    pub holds: fn(&Settings, &[Tier]) -> bool,
+}
+
+impl Need {
+    /// A right that is always of use.
+    pub const fn new(right: Right, why: &'static str) -> Self {
+        Self {
+            right,
+            why,
+            only: None,
+        }
+    }
+
+    /// Of use on a condition only, without which it is given up.
+    pub const fn when(mut self, when: &'static str, holds: fn(&Settings, &[Tier]) -> bool) -> Self {
+        self.only = Some(Condition { when, holds });
+        self
+    }
+
+    /// Whether it is of use with these settings and tiers.
+    pub fn is_of_use(&self, settings: &Settings, tiers: &[Tier]) -> bool {
+        self.only
+            .is_none_or(|condition| (condition.holds)(settings, tiers))
+    }
+
+    /// What it is for and when, as the documentation says it.
+    pub fn explained(&self) -> String {
+        match self.only {
+            None => self.why.to_owned(),
+            Some(Condition { when, .. }) => format!("{}; kept for it only when {when}", self.why),
+        }
+    }
+}
 
 /// Rights could not be given up.
 #[derive(Debug, Error)]

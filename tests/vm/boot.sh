@@ -3,6 +3,8 @@
 # tests of tests/vm/guest in it as root, and powers off: for what the kernel of a build machine may lack
 # (NVMe, device mapper, NFS, project quotas). usage: tests/vm/boot.sh [FILTER | --bench]
 #
+# TIDEGAUGE_VM_SECONDS is how long the guest may run: more on a machine that does other work meanwhile.
+#
 # Needs root (modules are linked to /lib/modules while it runs), qemu-system-x86, kmod, busybox-static,
 # python3 with pip, and the release build. What it downloads stays in target/vm.
 set -euo pipefail
@@ -73,7 +75,7 @@ $(drive scsi-a) -device virtio-scsi-pci,id=scsi -device scsi-hd,drive=scsi-a,bus
 rm -f "$vm/qmp.sock"
 
 # The exit code comes by the output, whatever virtme makes of it.
-PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout 1200 \
+PATH=$vm/vng/bin:$PATH PYTHONPATH=$vm/vng timeout "${TIDEGAUGE_VM_SECONDS:-1200}" \
   vng --run "$image" --disable-kvm --force-9p --cpus 2 --memory 2G --user root --qemu-opts="$devices" -- \
   "$root/tests/vm/guest.sh" "$tests" "${TIDEGAUGE_BIN:-$root/target/release/tidegauge}" "$filter" |
   tee "$vm/guest.log"

@@ -102,7 +102,7 @@ fn metrics() -> String {
                 );
             }
         }
-        let mut rights: Vec<_> = collector.rights.iter().map(|(r, _)| r.name()).collect();
+        let mut rights: Vec<_> = collector.rights.iter().map(|n| n.right.name()).collect();
         rights.dedup();
         let rights = match rights.as_slice() {
             [] => "none".to_owned(),
@@ -195,22 +195,26 @@ mod tests {
                 .find(|cells| cells.iter().zip(row).all(|(a, b)| a == b));
             found.unwrap_or_else(|| panic!("docs/security.md has no row `| {} |`", row.join(" | ")))
         };
-        for (right, why) in tidegauge_exporter::host::RIGHTS {
-            has(&["all", &format!("`{}`", right.name()), why]);
+        for need in tidegauge_exporter::host::RIGHTS {
+            has(&[
+                "all",
+                &format!("`{}`", need.right.name()),
+                &need.explained(),
+            ]);
         }
         for collector in COLLECTORS {
             let name = format!("`{}`", collector.name);
             if collector.rights.is_empty() {
                 has(&[&name, "none"]);
             }
-            for (right, why) in collector.rights {
-                let row = has(&[&name, &format!("`{}`", right.name()), why]);
+            for need in collector.rights {
+                let right = need.right.name();
+                let row = has(&[&name, &format!("`{right}`"), &need.explained()]);
                 // Less is never silent: the last cell names the family that shows it.
                 let shown = |family: &&FamilySpec| row[3].contains(&format!("`{}", family.name));
                 assert!(
                     collector.families.iter().any(shown),
-                    "docs/security.md does not say which family of {name} shows that {} is missing",
-                    right.name()
+                    "docs/security.md does not say which family of {name} shows that {right} is missing"
                 );
             }
         }

@@ -17,6 +17,7 @@ pub mod pressure;
 pub mod readings;
 pub mod setting;
 pub mod smart;
+pub mod table;
 pub mod tier;
 
 use std::path::{Path, PathBuf};
@@ -79,13 +80,13 @@ pub struct CollectorSpec {
 }
 
 impl CollectorSpec {
-    /// The rights that it can use with these settings.
-    pub fn rights_with(&self, settings: &Settings) -> Vec<Right> {
-        let rights = self.rights.iter().map(|(right, _)| *right);
-        let is_smart = self.name == smart::SPEC.name;
-        let without_nvme = is_smart && !smart::asks_nvme(settings);
-        rights
-            .filter(|right| *right != Right::SysAdmin || !without_nvme)
+    /// The rights that it can use with these settings and tiers.
+    pub fn rights_with(&self, settings: &Settings, tiers: &[Tier]) -> Vec<Right> {
+        let of_use = |need: &&Need| need.is_of_use(settings, tiers);
+        self.rights
+            .iter()
+            .filter(of_use)
+            .map(|need| need.right)
             .collect()
     }
 }
@@ -192,6 +193,10 @@ pub trait Collector: Send {
 
 #[cfg(test)]
 mod tests {
+    use tidegauge_model::expect::Expect;
+    use tidegauge_model::tier::{Budget, Thresholds};
+    use tidegauge_model::units::Bytes;
+
     use super::*;
 
     #[test]
@@ -207,6 +212,29 @@ mod tests {
         families.sort_unstable();
         families.dedup();
         assert_eq!(families.len(), all);
+    }
+
+    #[test]
+    fn a_right_for_budgets_is_kept_only_with_budgets() {
+        let mut tier = Tier {
+            name: "hot".into(),
+            paths: Vec::new(),
+            devices: Vec::new(),
+            thresholds: Thresholds::default(),
+            require_mount: false,
+            directories: Vec::new(),
+            expect: Expect::default(),
+        };
+        let settings = Settings::defaults(directory::SPEC.settings);
+        let rights =
+            |tier: &Tier| directory::SPEC.rights_with(&settings, std::slice::from_ref(tier));
+        assert_eq!(rights(&tier), [Right::ReadSearch]);
+        tier.directories.push(Budget {
+            path: "/data".into(),
+            budget: Bytes(1),
+            ages: Vec::new(),
+        });
+        assert_eq!(rights(&tier), [Right::ReadSearch, Right::SysAdmin]);
     }
 
     #[test]

@@ -15,11 +15,11 @@ use crate::rights::{Need, Right};
 
 /// What reading the host needs beyond the rights of an ordinary user.
 pub static RIGHTS: &[Need] = &[
-    (
+    Need::new(
         Right::Ptrace,
         "to read the host's own mounts (/proc/1/mountinfo) where a unit has a mount namespace of its own",
     ),
-    (
+    Need::new(
         Right::ReadSearch,
         "to ask filesystems that are mounted below directories closed to others",
     ),

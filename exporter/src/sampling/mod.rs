@@ -89,8 +89,8 @@ impl Sampler {
                 index,
                 rights: crate::host::RIGHTS
                     .iter()
-                    .map(|(right, _)| *right)
-                    .chain(spec.rights_with(settings))
+                    .map(|need| need.right)
+                    .chain(spec.rights_with(settings, &context.tiers))
                     .collect(),
             })?;
             running.push(Running {

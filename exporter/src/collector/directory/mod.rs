@@ -22,7 +22,7 @@ use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::quota::Source;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 const LABELS: &[&str] = &["tier", "path"];
@@ -111,11 +111,14 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[
-        (Right::ReadSearch, "to walk what is closed to others"),
-        (
+        Need::new(Right::ReadSearch, "to walk what is closed to others"),
+        Need::new(
             Right::SysAdmin,
-            "to read quotas of projects without a limit; kept only when a directory has a budget",
-        ),
+            "to read quotas of projects without a limit",
+        )
+        .when("a directory has a budget", |_, tiers| {
+            tiers.iter().any(|tier| !tier.directories.is_empty())
+        }),
     ],
     families: &[
         &APPARENT,

@@ -11,6 +11,7 @@ use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
 use self::devices::Devices;
 pub use self::histories::Histories;
+use super::table::{Row, filled, join, specs};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::block::BlockSource;
 use crate::device::diskstats::{self, Counters, DiskStats};
@@ -66,7 +67,7 @@ static INFO: FamilySpec = FamilySpec::info(
 );
 
 /// The counters of /proc/diskstats, in its order.
-static COUNTERS: [(FamilySpec, Read); 17] = [
+static COUNTERS: [Row<Read>; 17] = [
     (
         counter("tidegauge_disk_reads_completed_total", "Reads completed."),
         |c| count(c.reads),
@@ -195,26 +196,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[],
-    families: &[
-        &INFO,
-        &COUNTERS[0].0,
-        &COUNTERS[1].0,
-        &COUNTERS[2].0,
-        &COUNTERS[3].0,
-        &COUNTERS[4].0,
-        &COUNTERS[5].0,
-        &COUNTERS[6].0,
-        &COUNTERS[7].0,
-        &COUNTERS[8].0,
-        &COUNTERS[9].0,
-        &COUNTERS[10].0,
-        &COUNTERS[11].0,
-        &COUNTERS[12].0,
-        &COUNTERS[13].0,
-        &COUNTERS[14].0,
-        &COUNTERS[15].0,
-        &COUNTERS[16].0,
-    ],
+    families: &join::<18>(&[&[&INFO], &specs(&COUNTERS)]),
     build,
 };
 
@@ -267,15 +249,7 @@ impl Collector for Disk {
         }
         let mut families = Vec::with_capacity(1 + COUNTERS.len());
         families.push(info);
-        for (spec, read) in &COUNTERS {
-            let mut family = Family::with_capacity(spec, shown.len());
-            for (labels, counters) in &shown {
-                if let Some(value) = read(counters) {
-                    family.push(labels, value);
-                }
-            }
-            families.push(family);
-        }
+        families.extend(filled(&COUNTERS, &shown, |read, counters| read(counters)));
         Ok(families)
     }
 }

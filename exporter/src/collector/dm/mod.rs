@@ -16,6 +16,7 @@ use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_model::mount::DeviceNumber;
 
 use super::readings::{ReadingFamilies, Readings, State, Trouble, reading_families};
+use super::table::join;
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::block::BlockDevice;
 use crate::device::dm::status::Status;
@@ -25,7 +26,7 @@ use crate::device::kernel_file::attribute;
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// The labels of all but the map: names that stay the same over a restart of the host.
@@ -99,65 +100,15 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(
+    rights: &[Need::new(
         Right::SysAdmin,
         "to ask device mapper how full snapshots, thin pools and caches are",
     )],
-    families: &[
-        &INFO,
-        &SUSPENDED,
-        &OPENERS,
-        &READ_ONLY,
-        &TARGETS,
-        &FAILED,
-        &targets::GAUGES[0].0,
-        &targets::GAUGES[1].0,
-        &targets::GAUGES[2].0,
-        &targets::GAUGES[3].0,
-        &targets::GAUGES[4].0,
-        &targets::GAUGES[5].0,
-        &targets::GAUGES[6].0,
-        &targets::GAUGES[7].0,
-        &targets::GAUGES[8].0,
-        &targets::GAUGES[9].0,
-        &targets::GAUGES[10].0,
-        &targets::GAUGES[11].0,
-        &targets::GAUGES[12].0,
-        &targets::GAUGES[13].0,
-        &targets::GAUGES[14].0,
-        &targets::GAUGES[15].0,
-        &targets::GAUGES[16].0,
-        &targets::GAUGES[17].0,
-        &targets::GAUGES[18].0,
-        &targets::GAUGES[19].0,
-        &targets::GAUGES[20].0,
-        &targets::GAUGES[21].0,
-        &targets::GAUGES[22].0,
-        &targets::GAUGES[23].0,
-        &targets::GAUGES[24].0,
-        &targets::GAUGES[25].0,
-        &targets::GAUGES[26].0,
-        &targets::GAUGES[27].0,
-        &targets::GAUGES[28].0,
-        &targets::GAUGES[29].0,
-        &targets::GAUGES[30].0,
-        &targets::GAUGES[31].0,
-        &targets::GAUGES[32].0,
-        &targets::GAUGES[33].0,
-        &targets::GAUGES[34].0,
-        &targets::GAUGES[35].0,
-        &targets::GAUGES[36].0,
-        &targets::GAUGES[37].0,
-        &targets::POOL_MODE,
-        &targets::CACHE_MODE,
-        &targets::CACHE_INFO,
-        &targets::RAID_INFO,
-        &targets::RAID_LEGS,
-        &targets::RAID_ACTION,
-        &READINGS.state,
-        &READINGS.last,
-        &READINGS.failures,
-    ],
+    families: &join::<53>(&[
+        &[&INFO, &SUSPENDED, &OPENERS, &READ_ONLY, &TARGETS, &FAILED],
+        &targets::FAMILIES,
+        &[&READINGS.state, &READINGS.last, &READINGS.failures],
+    ]),
     build,
 };
 

@@ -29,7 +29,7 @@ use crate::device::isolate::{Answer, Isolated, Question};
 use crate::device::{ext4, fstab};
 use crate::host::ReadError;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 static READINGS: ReadingFamilies = reading_families!("hazard", "hazard");
@@ -58,7 +58,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         kind: SettingKind::Duration,
         default: "5m",
     }],
-    rights: &[(
+    rights: &[Need::new(
         Right::ReadSearch,
         "to read the features in superblocks of ext4, and files of configuration that are closed to others",
     )],

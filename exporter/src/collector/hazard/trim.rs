@@ -7,15 +7,9 @@ use super::host::{Host, shown, trouble};
 use super::mounted::options;
 use super::report::{Hazard, Report};
 use crate::collector::readings::Trouble;
+use crate::device::systemd_timer;
 
-/// Links to units that timers.target starts.
-const TIMERS: [&str; 5] = [
-    "/etc/systemd/system/timers.target.wants",
-    "/run/systemd/system/timers.target.wants",
-    "/usr/local/lib/systemd/system/timers.target.wants",
-    "/usr/lib/systemd/system/timers.target.wants",
-    "/lib/systemd/system/timers.target.wants",
-];
+/// Where scripts lie that cron starts.
 const CRON: [&str; 3] = ["/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly"];
 
 /// Filesystems that can trim.
@@ -61,16 +55,10 @@ pub fn check(host: &Host<'_>, report: &mut Report) {
 
 /// Whether a timer or a daily, weekly or monthly script with `trim` in its name is there.
 fn has_timer(host: &Host<'_>) -> Result<bool, Trouble> {
-    let masked = |name: &str| {
-        let unit = Path::new("/etc/systemd/system").join(name);
-        let link = std::fs::read_link(host.context.rooted(&unit));
-        link.is_ok_and(|to| to == Path::new("/dev/null"))
-    };
-    for folder in TIMERS {
-        let is_it = |name: &str| name.contains("trim") && name.ends_with(".timer") && !masked(name);
-        if names(host, folder)?.iter().any(|name| is_it(name)) {
-            return Ok(true);
-        }
+    let timers = systemd_timer::enabled(&host.context.rootfs)
+        .map_err(|error| trouble(&error.path.display(), &error.source))?;
+    if timers.iter().any(|name| name.contains("trim")) {
+        return Ok(true);
     }
     for folder in CRON {
         if names(host, folder)?

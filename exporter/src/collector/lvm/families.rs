@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
+use crate::collector::table::{Row, filled};
 use crate::device::lvm::{LogicalVolume, PhysicalVolume, VolumeGroup};
 use crate::host::blocks::Blocks;
 
@@ -11,8 +12,8 @@ const VG_LABELS: &[&str] = &["tier", "vg"];
 const PV_LABELS: &[&str] = &["tier", "vg", "pv"];
 const LV_LABELS: &[&str] = &["tier", "vg", "lv"];
 
-/// A family and how its value is found; `None`: not known.
-type Column<T> = (FamilySpec, fn(&T) -> Option<Value>);
+/// How a value is found; `None`: not known.
+type Read<T> = fn(&T) -> Option<Value>;
 
 pub static VG_INFO: FamilySpec = FamilySpec::info(
     "tidegauge_lvm_vg_info",
@@ -20,7 +21,7 @@ pub static VG_INFO: FamilySpec = FamilySpec::info(
     &["tier", "vg", "uuid"],
 );
 
-pub static VG: [Column<VolumeGroup>; 11] = [
+pub static VG: [Row<Read<VolumeGroup>>; 11] = [
     (
         FamilySpec::gauge(
             "tidegauge_lvm_vg_size_bytes",
@@ -117,7 +118,7 @@ pub static PV_INFO: FamilySpec = FamilySpec::info(
     &["tier", "vg", "pv", "device", "uuid"],
 );
 
-pub static PV: [Column<PhysicalVolume>; 6] = [
+pub static PV: [Row<Read<PhysicalVolume>>; 6] = [
     (
         FamilySpec::gauge(
             "tidegauge_lvm_pv_size_bytes",
@@ -176,7 +177,7 @@ pub static LV_INFO: FamilySpec = FamilySpec::info(
     ],
 );
 
-pub static LV: [Column<LogicalVolume>; 4] = [
+pub static LV: [Row<Read<LogicalVolume>>; 4] = [
     (
         FamilySpec::gauge(
             "tidegauge_lvm_lv_size_bytes",
@@ -359,26 +360,12 @@ pub fn families(shown: &Shown<'_>) -> Vec<Family> {
         .map(|(labels, _, lv)| (labels, *lv))
         .collect();
     let mut all = vec![vg_info];
-    all.extend(columns(&VG, &groups));
+    all.extend(filled(&VG, &groups, |read, of| read(of)));
     all.push(pv_info);
-    all.extend(columns(&PV, &pvs));
+    all.extend(filled(&PV, &pvs, |read, of| read(of)));
     all.push(lv_info);
-    all.extend(columns(&LV, &lvs));
+    all.extend(filled(&LV, &lvs, |read, of| read(of)));
     all
-}
-
-fn columns<T>(columns: &'static [Column<T>], rows: &[(&Labels, &T)]) -> Vec<Family> {
-    let mut families = Vec::with_capacity(columns.len());
-    for (spec, read) in columns {
-        let mut family = Family::new(spec);
-        for (labels, row) in rows {
-            if let Some(value) = read(row) {
-                family.push(labels, value);
-            }
-        }
-        families.push(family);
-    }
-    families
 }
 
 #[cfg(test)]

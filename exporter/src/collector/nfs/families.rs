@@ -2,6 +2,8 @@
 
 use tidegauge_model::metric::{FamilySpec, Value};
 
+use crate::collector::table::Table;
+
 use super::transport::Connections;
 use crate::device::mountstats::{ByteCounts, Events, NfsMount, Operation};
 use crate::device::nfs_options::Options;
@@ -9,9 +11,6 @@ use crate::device::nfs_options::Options;
 const MOUNT: &[&str] = &["tier", "mountpoint", "device"];
 const OPERATION: &[&str] = &["tier", "mountpoint", "device", "operation"];
 const TRANSPORT: &[&str] = &["tier", "server", "version", "protocol"];
-
-/// Families, each with how its value is read: `None` where this kernel or mount does not have it.
-pub type Table<F, const N: usize> = [(FamilySpec, F); N];
 
 fn count(n: u64) -> Option<Value> {
     Some(Value::U64(n))

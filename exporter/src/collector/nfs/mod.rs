@@ -7,20 +7,21 @@ mod families;
 mod transport;
 
 use rustc_hash::FxHashMap;
-use tidegauge_model::metric::{Family, Labels, Value};
+use tidegauge_model::metric::{Family, Labels};
 use tidegauge_model::mount::{DeviceNumber, displayable};
 
 use self::families::{
-    BAD_LINES, BYTES, EVENTS, INFO, MOUNTS, OPERATIONS, OPTIONS, STATE, TRANSPORTS, Table,
+    BAD_LINES, BYTES, EVENTS, INFO, MOUNTS, OPERATIONS, OPTIONS, STATE, TRANSPORTS,
 };
 use self::transport::{Key, Transports};
+use super::table::{empty, join, push, specs};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::mountstats::{self, MountStatsFile, NfsMount, Operation};
 use crate::device::nfs_options::Options;
 use crate::host::ReadError;
 use crate::host::pass::Pass;
 use crate::host::storage::{MountLayout, ShownMount};
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// The name under which all operations that are not named are added up.
@@ -39,58 +40,20 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         kind: SettingKind::Words,
         default: "READ, WRITE, COMMIT, GETATTR, LOOKUP, ACCESS, OPEN, CLOSE, READDIR, READDIRPLUS, RENAME, REMOVE, CREATE",
     }],
-    rights: &[(
+    rights: &[Need::new(
         Right::ReadSearch,
         "to read the counters of the host's own NFS mounts (/proc/1/mountstats)",
     )],
-    families: &[
-        &INFO,
-        &MOUNTS,
-        &OPTIONS[0].0,
-        &OPTIONS[1].0,
-        &OPTIONS[2].0,
-        &OPTIONS[3].0,
-        &STATE[0].0,
-        &STATE[1].0,
-        &STATE[2].0,
-        &BYTES[0].0,
-        &BYTES[1].0,
-        &BYTES[2].0,
-        &BYTES[3].0,
-        &BYTES[4].0,
-        &BYTES[5].0,
-        &BYTES[6].0,
-        &BYTES[7].0,
-        &EVENTS[0].0,
-        &EVENTS[1].0,
-        &EVENTS[2].0,
-        &EVENTS[3].0,
-        &EVENTS[4].0,
-        &EVENTS[5].0,
-        &OPERATIONS[0].0,
-        &OPERATIONS[1].0,
-        &OPERATIONS[2].0,
-        &OPERATIONS[3].0,
-        &OPERATIONS[4].0,
-        &OPERATIONS[5].0,
-        &OPERATIONS[6].0,
-        &OPERATIONS[7].0,
-        &OPERATIONS[8].0,
-        &TRANSPORTS[0].0,
-        &TRANSPORTS[1].0,
-        &TRANSPORTS[2].0,
-        &TRANSPORTS[3].0,
-        &TRANSPORTS[4].0,
-        &TRANSPORTS[5].0,
-        &TRANSPORTS[6].0,
-        &TRANSPORTS[7].0,
-        &TRANSPORTS[8].0,
-        &TRANSPORTS[9].0,
-        &TRANSPORTS[10].0,
-        &TRANSPORTS[11].0,
-        &TRANSPORTS[12].0,
-        &BAD_LINES,
-    ],
+    families: &join::<46>(&[
+        &[&INFO, &MOUNTS],
+        &specs(&OPTIONS),
+        &specs(&STATE),
+        &specs(&BYTES),
+        &specs(&EVENTS),
+        &specs(&OPERATIONS),
+        &specs(&TRANSPORTS),
+        &[&BAD_LINES],
+    ]),
     build,
 };
 
@@ -209,24 +172,6 @@ struct Shown {
     events: Vec<Family>,
     operations: Vec<Family>,
     transports: Transports,
-}
-
-fn empty<F, const N: usize>(table: &'static Table<F, N>) -> Vec<Family> {
-    table.iter().map(|(spec, _)| Family::new(spec)).collect()
-}
-
-/// Adds a sample to each family whose value is known.
-fn push<F, const N: usize>(
-    families: &mut [Family],
-    table: &'static Table<F, N>,
-    labels: &Labels,
-    value: impl Fn(&F) -> Option<Value>,
-) {
-    for (family, (_, read)) in families.iter_mut().zip(table) {
-        if let Some(value) = value(read) {
-            family.push(labels, value);
-        }
-    }
 }
 
 impl Shown {

@@ -24,8 +24,8 @@ use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use self::ask::{Order, Report};
 pub use self::drives::Drives;
 use self::inventory::Shown;
-use self::rows::list;
 use super::readings::{ReadingFamilies, Readings, State, Trouble, reading_families};
+use super::table::{join, specs};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::isolate::{Answer, Question};
 use crate::device::nvme::Ask;
@@ -40,7 +40,7 @@ use crate::device::nvme::sysfs::{self, Controller};
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// A controller that has not answered all in this time is late. The commands go on: the kernel ends them.
@@ -54,45 +54,6 @@ static PAGE_FAILURES: FamilySpec = FamilySpec::counter(
     "Readings of a page (a log, or Identify) that failed. A page that a drive does not have is absent.",
     &["tier", "device", "page"],
 );
-
-const FAMILIES: usize = 4
-    + inventory::FAMILIES.len()
-    + health::HEALTH.len()
-    + health::IDENTITY.len()
-    + logs::ERROR.len()
-    + logs::SELF_TEST.len()
-    + logs::SANITIZED.len()
-    + groups::ALL_GROUPS.len()
-    + groups::GROUPS.len()
-    + datacenter::OCP.len();
-
-static ALL: [&FamilySpec; FAMILIES] = {
-    let mut all = [&PAGE_FAILURES; FAMILIES];
-    all[1] = &READINGS.state;
-    all[2] = &READINGS.last;
-    all[3] = &READINGS.failures;
-    let mut at = 4;
-    let mut i = 0;
-    while i < inventory::FAMILIES.len() {
-        all[at] = inventory::FAMILIES[i];
-        (at, i) = (at + 1, i + 1);
-    }
-    all = list(all, at, &health::HEALTH);
-    at += health::HEALTH.len();
-    all = list(all, at, &health::IDENTITY);
-    at += health::IDENTITY.len();
-    all = list(all, at, &logs::ERROR);
-    at += logs::ERROR.len();
-    all = list(all, at, &logs::SELF_TEST);
-    at += logs::SELF_TEST.len();
-    all = list(all, at, &logs::SANITIZED);
-    at += logs::SANITIZED.len();
-    all = list(all, at, &groups::ALL_GROUPS);
-    at += groups::ALL_GROUPS.len();
-    all = list(all, at, &groups::GROUPS);
-    at += groups::GROUPS.len();
-    list(all, at, &datacenter::OCP)
-};
 
 /// See the module's text.
 pub static SPEC: CollectorSpec = CollectorSpec {
@@ -128,8 +89,27 @@ pub static SPEC: CollectorSpec = CollectorSpec {
             default: "",
         },
     ],
-    rights: &[(Right::SysAdmin, "to ask NVMe controllers for their logs")],
-    families: &ALL,
+    rights: &[Need::new(
+        Right::SysAdmin,
+        "to ask NVMe controllers for their logs",
+    )],
+    families: &join::<86>(&[
+        &[
+            &PAGE_FAILURES,
+            &READINGS.state,
+            &READINGS.last,
+            &READINGS.failures,
+        ],
+        &inventory::FAMILIES,
+        &specs(&health::HEALTH),
+        &specs(&health::IDENTITY),
+        &specs(&logs::ERROR),
+        &specs(&logs::SELF_TEST),
+        &specs(&logs::SANITIZED),
+        &specs(&groups::ALL_GROUPS),
+        &specs(&groups::GROUPS),
+        &specs(&datacenter::OCP),
+    ]),
     build,
 };
 

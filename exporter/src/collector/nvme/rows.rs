@@ -1,12 +1,14 @@
 //! Tables of families: what each is, and how its samples are had from a page.
 
-use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
+use tidegauge_model::metric::{Family, Labels, Value};
+
+use crate::collector::table;
 
 /// Labels of everything that a controller tells of itself.
 pub const LABELS: &[&str] = &["tier", "device"];
 
 /// A family and how a page `P` fills it.
-pub type Row<P> = (FamilySpec, fn(&P, &mut Samples<'_>));
+pub type Row<P> = table::Row<fn(&P, &mut Samples<'_>)>;
 
 /// Where the samples of one page go.
 pub struct Samples<'a> {
@@ -69,20 +71,6 @@ pub fn fill<P>(rows: &'static [Row<P>], pages: &[(Labels, P)], families: &mut Ve
         }
         families.push(family);
     }
-}
-
-/// Writes the specifications of some rows into a list of families, from a place on.
-pub const fn list<P, const N: usize>(
-    mut all: [&'static FamilySpec; N],
-    from: usize,
-    rows: &'static [Row<P>],
-) -> [&'static FamilySpec; N] {
-    let mut i = 0;
-    while i < rows.len() {
-        all[from + i] = &rows[i].0;
-        i += 1;
-    }
-    all
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tidegauge_model::tier::Tier;
 use tidegauge_model::units::{Bytes, format_duration};
 
 use super::discards::{Discards, Watched};
-use super::in_force::{queue_of, read_ahead, shown, trim_supported};
+use super::in_force::{all_options, queue_of, read_ahead, shown, trim_supported};
 use super::trim::Evidence;
 use super::verdict::{Verdict, Verdicts};
 use crate::collector::readings::{State, Trouble};
@@ -151,7 +151,7 @@ impl Moment<'_> {
     }
 
     fn option(&self, filesystem: &Filesystem<'_>, expected: &MountOption) -> Verdict {
-        let all = self.all_options(filesystem);
+        let all = all_options(self.procfs, filesystem.mount, &filesystem.under);
         let mut shown = shown(filesystem.mount);
         shown.all = &all;
         let found = expected.compare(&shown);
@@ -159,20 +159,6 @@ impl Moment<'_> {
             ok: found.ok,
             actual: found.actual,
         }
-    }
-
-    /// ext4 tells all options that are in force; others show only what is no default.
-    fn all_options(&self, filesystem: &Filesystem<'_>) -> Vec<String> {
-        let of_ext = matches!(filesystem.mount.fstype.as_str(), "ext2" | "ext3" | "ext4");
-        let Some(device) = filesystem.under.first().filter(|_| of_ext) else {
-            return Vec::new();
-        };
-        let folder = self
-            .procfs
-            .join("fs/ext4")
-            .join(device.name.replace('/', "!"));
-        let text = std::fs::read_to_string(folder.join("options")).unwrap_or_default();
-        text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
     fn evidence(&self, filesystem: &Filesystem<'_>) -> Evidence {

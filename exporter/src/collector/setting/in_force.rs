@@ -8,7 +8,9 @@ use tidegauge_model::metric::{Family, FamilySpec};
 use tidegauge_model::mount::Mount;
 use tidegauge_model::mount_option::Shown;
 
+use crate::collector::table::Row;
 use crate::device::block::BlockDevice;
+use crate::device::ext4;
 use crate::device::queue::{Queue, Told, read_ahead_of, read_ahead_of_btrfs};
 
 const DISK: &[&str] = &["tier", "device"];
@@ -22,7 +24,7 @@ const fn disk(name: &'static str, help: &'static str) -> FamilySpec {
 }
 
 /// What is told of every disk, mapped device, array and loop device.
-pub static DISKS: [(FamilySpec, Read); 8] = [
+pub static DISKS: [Row<Read>; 8] = [
     (
         disk(
             "tidegauge_setting_disk_read_ahead_bytes",
@@ -92,7 +94,7 @@ pub static ONLINE_DISCARD: FamilySpec = FamilySpec::gauge(
     "Whether what is freed is discarded at once or soon (mount option discard); only of filesystems on local devices.",
     FILESYSTEM,
 )
-.from("/proc/1/mountinfo");
+.from("/proc/1/mountinfo, /proc/fs/ext4");
 pub static READ_AHEAD: FamilySpec = FamilySpec::gauge(
     "tidegauge_setting_filesystem_read_ahead_bytes",
     "How far files are read ahead: that of the disk or volume directly under it, or the filesystem's own (btrfs, NFS).",
@@ -128,19 +130,26 @@ pub fn read_ahead(sysfs: &Path, mount: &Mount, under: &[&BlockDevice]) -> Told<u
     }
 }
 
-/// Whether all of these devices take discards.
+/// Whether all of these devices take discards. One that takes none is enough to know it.
 pub fn trim_supported(sysfs: &Path, under: &[&BlockDevice]) -> Told<bool> {
+    let mut unknown = under.is_empty().then(|| io::ErrorKind::NotFound.into());
     for device in under {
         match queue_of(sysfs, device).number("discard_max_bytes") {
             Ok(0) => return Ok(false),
             Ok(_) => {}
-            Err(error) => return Err(error),
+            Err(error) => unknown = Some(error),
         }
     }
-    if under.is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    Ok(true)
+    unknown.map_or(Ok(true), Err)
+}
+
+/// All options of a filesystem on these devices that are in force, where it tells (ext4): the mount table leaves
+/// out what is the default by the superblock (`tune2fs -o`).
+pub fn all_options(procfs: &Path, mount: &Mount, under: &[&BlockDevice]) -> Vec<String> {
+    let by_ext4 = matches!(mount.fstype.as_str(), "ext2" | "ext3" | "ext4");
+    let device = under.first().filter(|_| by_ext4);
+    let options = device.and_then(|device| ext4::options(procfs, &device.name));
+    options.unwrap_or_default()
 }
 
 /// The options of a mount as the mount table has them.

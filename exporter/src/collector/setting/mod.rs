@@ -17,6 +17,7 @@ use self::compare::{Filesystem, Moment, filesystems};
 pub use self::discards::Discards;
 use self::in_force::{ATIME, DISKS, ONLINE_DISCARD, READ_AHEAD, TRIM_SUPPORTED};
 use self::verdict::{INFO, OK, READINGS, TARGETS, Verdicts};
+use super::table::{filled, join, specs};
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::queue::Queue;
 use crate::device::systemd_timer::{self, Timer};
@@ -83,29 +84,24 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[],
-    families: &[
-        &DISKS[0].0,
-        &DISKS[1].0,
-        &DISKS[2].0,
-        &DISKS[3].0,
-        &DISKS[4].0,
-        &DISKS[5].0,
-        &DISKS[6].0,
-        &DISKS[7].0,
-        &ATIME,
-        &ONLINE_DISCARD,
-        &READ_AHEAD,
-        &TRIM_SUPPORTED,
-        &LAST_DISCARD,
-        &TIMER_ENABLED,
-        &TIMER_LAST,
-        &OK,
-        &INFO,
-        &TARGETS,
-        &READINGS.state,
-        &READINGS.last,
-        &READINGS.failures,
-    ],
+    families: &join::<21>(&[
+        &specs(&DISKS),
+        &[
+            &ATIME,
+            &ONLINE_DISCARD,
+            &READ_AHEAD,
+            &TRIM_SUPPORTED,
+            &LAST_DISCARD,
+            &TIMER_ENABLED,
+            &TIMER_LAST,
+            &OK,
+            &INFO,
+            &TARGETS,
+            &READINGS.state,
+            &READINGS.last,
+            &READINGS.failures,
+        ],
+    ]),
     build,
 };
 
@@ -176,16 +172,7 @@ impl InForce {
                 (labels, Queue::of(&self.context.sysfs, name))
             })
             .collect();
-        let of = |(spec, read): &'static (FamilySpec, fn(&Queue) -> _)| {
-            let mut family = Family::with_capacity(spec, disks.len());
-            for (labels, queue) in &disks {
-                if let Ok(value) = read(queue) {
-                    family.push(labels, value);
-                }
-            }
-            family
-        };
-        DISKS.iter().map(of).collect()
+        filled(&DISKS, &disks, |read, queue| Some(read(queue).ok()?.into()))
     }
 
     fn of_filesystems(&self, filesystems: &[Filesystem<'_>]) -> Vec<Family> {
@@ -225,7 +212,10 @@ impl InForce {
             if under.is_empty() {
                 continue;
             }
-            online_discard.push(labels, in_force::shown(mount).is_on("discard"));
+            let all = in_force::all_options(&self.context.procfs, mount, under);
+            let mut options = in_force::shown(mount);
+            options.all = &all;
+            online_discard.push(labels, options.is_on("discard"));
             if let Some(supported) = supported {
                 trim_supported.push(labels, supported);
             }

@@ -26,7 +26,7 @@ use crate::device::smartctl::Entry;
 use crate::device::tool::{Runner, find};
 use crate::host::ReadError;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// For the end of a process that did not end in time.
@@ -86,13 +86,13 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[
-        (
+        Need::new(
             Right::RawIo,
             "to ask SATA and SAS disks for SMART by smartctl; together with `CAP_DAC_READ_SEARCH`, which opens their nodes for reading",
         ),
-        (
-            Right::SysAdmin,
-            "to ask NVMe drives by smartctl; kept for it only when `collectors.smart.device_exclude` lets them in",
+        Need::new(Right::SysAdmin, "to ask NVMe drives by smartctl").when(
+            "`collectors.smart.device_exclude` lets them in",
+            |settings, _| asks_nvme(settings),
         ),
     ],
     families: ALL,
@@ -100,7 +100,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
 };
 
 /// Whether these settings let any NVMe drive in, for which alone `CAP_SYS_ADMIN` is needed.
-pub(super) fn asks_nvme(settings: &Settings) -> bool {
+fn asks_nvme(settings: &Settings) -> bool {
     selects(settings, "nvme0n1")
         || targets::declared(settings.words("devices"))
             .iter()

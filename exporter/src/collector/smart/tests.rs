@@ -138,11 +138,17 @@ fn one_that_is_too_old_is_as_good_as_none() {
 #[test]
 fn the_right_for_nvme_is_kept_only_for_nvme() {
     let mut settings = Settings::defaults(SPEC.settings);
-    assert_eq!(SPEC.rights_with(&settings), [Right::RawIo]);
+    assert_eq!(SPEC.rights_with(&settings, &[]), [Right::RawIo]);
     let setting = |key| SPEC.settings.iter().find(|s| s.key == key).unwrap();
     settings.set(setting("devices"), "/dev/nvme0:nvme").unwrap();
-    assert_eq!(SPEC.rights_with(&settings), [Right::RawIo, Right::SysAdmin]);
+    assert_eq!(
+        SPEC.rights_with(&settings, &[]),
+        [Right::RawIo, Right::SysAdmin]
+    );
     settings.set(setting("devices"), "").unwrap();
     settings.set(setting("device_exclude"), "").unwrap();
-    assert_eq!(SPEC.rights_with(&settings), [Right::RawIo, Right::SysAdmin]);
+    assert_eq!(
+        SPEC.rights_with(&settings, &[]),
+        [Right::RawIo, Right::SysAdmin]
+    );
 }

@@ -36,7 +36,7 @@ use crate::device::kernel_file::attribute;
 use crate::host::ReadError;
 use crate::host::blocks::Blocks;
 use crate::host::pass::Pass;
-use crate::rights::Right;
+use crate::rights::{Need, Right};
 use crate::settings::{Setting, SettingKind, Settings};
 
 /// See the module's text.
@@ -73,11 +73,11 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         },
     ],
     rights: &[
-        (
+        Need::new(
             Right::SysAdmin,
             "to see btrfs scrubs and balances under way, and subvolumes that cannot be reached from a mount point",
         ),
-        (
+        Need::new(
             Right::ReadSearch,
             "to read what btrfs wrote about its last scrub (/var/lib/btrfs)",
         ),
