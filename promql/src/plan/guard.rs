@@ -139,14 +139,16 @@ fn after_string<'a>(before: &str, text: &'a str, quote: char) -> Result<&'a str,
             if byte.is_some_and(|byte| byte > 0x7F) {
                 let end = text[1..].find(quote).map_or(text.len(), |end| end + 2);
                 let string = &text[..end];
-                if before.trim_end_matches(['(', ' ']).ends_with("count_values") {
+                if before
+                    .trim_end_matches(['(', ' '])
+                    .ends_with("count_values")
+                {
                     // As upstream says it.
                     return Err(Error::Execution(format!("invalid label name {string}")));
                 }
                 return Err(refuse(format!(
                     "the string {string} is not valid UTF-8: write the character itself, or \\u and its number"
                 )));
-            }
             }
         }
     }
