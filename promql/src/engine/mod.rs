@@ -19,7 +19,7 @@ pub(crate) use steps::Steps;
 
 use crate::error::Error;
 use crate::notes::Notes;
-use crate::plan::{At, Plan, ScalarNode, ScalarOperator, VectorNode};
+use crate::plan::{At, Plan, ScalarNode, ScalarOperator, VectorNode, with_stack};
 use crate::query::Options;
 use crate::sample::{Timestamp, millis};
 use crate::storage::Storage;
@@ -119,6 +119,10 @@ impl<'a> Engine<'a> {
 
     /// The numbers of a scalar.
     fn scalars(&mut self, node: &ScalarNode, steps: Steps) -> Result<Scalars, Error> {
+        with_stack(|| self.numbers_of(node, steps))
+    }
+
+    fn numbers_of(&mut self, node: &ScalarNode, steps: Steps) -> Result<Scalars, Error> {
         let seconds = |time: Timestamp| time as f64 / 1000.0;
         Ok(match node {
             ScalarNode::Number(number) => Scalars::Same(*number),
@@ -152,7 +156,7 @@ impl<'a> Engine<'a> {
     fn table(&mut self, node: &VectorNode, steps: Steps) -> Result<Table, Error> {
         let before = self.budget.held();
         self.budget.work(1)?;
-        let table = self.evaluate(node, steps)?;
+        let table = with_stack(|| self.evaluate(node, steps))?;
         self.budget.hold_only(before, table.cells())?;
         self.budget.work(table.cells())?;
         Ok(table)

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::selector::Selector;
 
 use super::selection::Reads;
-use super::{Plan, Range, ScalarNode, Source, VectorNode};
+use super::{Plan, Range, ScalarNode, Source, VectorNode, with_stack};
 
 /// The plan of an expression, and what it selects.
 ///
@@ -137,6 +137,10 @@ pub(super) fn unexpected(expected: ValueType, place: &str, got: &Typed) -> Error
 impl Compiler {
     /// Any expression.
     pub fn part(&mut self, expression: &Expr) -> Result<Part, Error> {
+        with_stack(|| self.part_of(expression))
+    }
+
+    fn part_of(&mut self, expression: &Expr) -> Result<Part, Error> {
         match expression {
             Expr::Paren(paren) => self.part(&paren.expr),
             Expr::NumberLiteral(number) => Ok(Part::scalar(ScalarNode::Number(number.val), true)),

@@ -5,8 +5,16 @@ use crate::error::Error;
 
 use super::compile::refuse;
 
-/// How deep a tree may be. Prometheus has no such limit; a thread has a stack of 2 MB.
-const DEEPEST: usize = 400;
+/// How deep a tree may be. Prometheus has no such limit. The parser's own recursion and the release of the
+/// tree need little for each level, what is ours makes room on the stack ([`with_stack`]).
+const DEEPEST: usize = 1000;
+
+/// Calls what may call itself, with enough room on the stack for one more level.
+pub(crate) fn with_stack<R>(call: impl FnOnce() -> R) -> R {
+    /// More than a level takes, without optimization too.
+    const LEVEL: usize = 128 * 1024;
+    stacker::maybe_grow(LEVEL, 16 * LEVEL, call)
+}
 
 /// The longest duration, in seconds, that is a number of milliseconds, and the latest time for `@`.
 const LONGEST: f64 = 9e15;

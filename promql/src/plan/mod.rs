@@ -11,7 +11,7 @@ mod matching;
 mod selection;
 
 pub(crate) use compile::compile;
-pub(crate) use guard::check_text;
+pub(crate) use guard::{check_text, with_stack};
 pub(crate) use matching::Grouping;
 
 use promql_parser::label::Matcher;

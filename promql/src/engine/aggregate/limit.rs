@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use xxhash_rust::xxh64::xxh64;
+use twox_hash::XxHash64;
 
 use crate::engine::table::{ABSENT, Scalars, Table, is_present};
 use crate::engine::{Engine, Head};
@@ -147,7 +147,7 @@ fn place(labels: &Labels) -> f64 {
             bytes.extend_from_slice(text.as_bytes());
         }
     }
-    xxh64(&bytes, 0) as f64 / u64::MAX as f64
+    XxHash64::oneshot(0, &bytes) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]
