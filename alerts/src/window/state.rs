@@ -306,14 +306,20 @@ impl State {
         oldest
     }
 
-    /// Starts a new log: no series has a number in it. What the one before still has to write.
-    pub(super) fn start_log(&mut self) -> Pending {
+    /// Starts a new log, in which all series have numbers in the order of what is returned: they are to be written
+    /// before anything else, each with its last sample. What the log before still has to write comes first.
+    pub(super) fn start_log(&mut self) -> (Pending, Vec<(Labels, Sample)>) {
         let pending = self.recorder.take();
+        let mut known = Vec::with_capacity(self.index.len());
         for (_, slot) in self.index.slots_mut() {
             slot.log_number = NONE;
+            if let Some(series) = &slot.series {
+                slot.log_number = known.len() as u32;
+                known.push((series.labels().clone(), series.last_sample()));
+            }
         }
-        self.recorder.start();
-        pending
+        self.recorder.start(known.len() as u32);
+        (pending, known)
     }
 
     /// Notes the oldest sample that is held.

@@ -64,10 +64,11 @@ pub(in crate::window) enum Pending {
 }
 
 impl Recorder {
-    /// Starts a log. All series are new to it: their numbers are to be forgotten.
-    pub(in crate::window) fn start(&mut self) {
+    /// Starts a log in which so many series have numbers. Others are new to it.
+    pub(in crate::window) fn start(&mut self, next_number: u32) {
         *self = Self {
             on: true,
+            next_number,
             ..Self::default()
         };
     }

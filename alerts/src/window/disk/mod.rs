@@ -20,10 +20,10 @@ mod wire;
 
 use std::any::Any;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tidegauge_promql::Timestamp;
+use tidegauge_promql::{Labels, Sample, Timestamp};
 
 use files::HostFiles;
 pub(super) use files::{Files, Output};
@@ -33,6 +33,7 @@ pub use load::Restored;
 use load::{Bad, load};
 pub(super) use log::{Pending, Recorder};
 
+use super::index::NONE;
 use super::state::State;
 use super::stats::DiskStats;
 
@@ -63,8 +64,8 @@ pub(super) struct Disk {
     log: Option<Box<dyn Output>>,
     /// The highest number that was used.
     number: u64,
-    /// What was read is to be saved again.
-    due: bool,
+    /// That of the last snapshot that was finished.
+    snapshot_number: u64,
     bad: Vec<Bad>,
     /// When the log was last made durable; `None`: there was nothing since.
     unsynced_since: Option<Timestamp>,
@@ -75,7 +76,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Reads what is there into the state and begins a log.
+    /// Reads what is there into the state. The first time that it is tended it is all written anew.
     pub(super) fn open(
         folder: PathBuf,
         files: Arc<dyn Files>,
@@ -90,7 +91,7 @@ impl Disk {
             lock: None,
             log: None,
             number: 0,
-            due: true,
+            snapshot_number: 0,
             bad: Vec::new(),
             unsynced_since: None,
             failed_at: None,
@@ -98,12 +99,7 @@ impl Disk {
             shared: Arc::default(),
         };
         let restored = match disk.read(state) {
-            Ok(restored) => {
-                if let Err(error) = disk.begin_log(state, now) {
-                    disk.failed(state, now, &error);
-                }
-                restored
-            }
+            Ok(restored) => restored,
             Err(error) => {
                 let problem = format!(
                     "{}: {error}; the window is kept in memory only, and this is tried again",
@@ -129,8 +125,6 @@ impl Disk {
         let (restored, bad) = load(&self.folder, &listing, &mut state);
         self.number = listing.highest();
         self.stats.last_snapshot = restored.snapshot;
-        // A lone snapshot that was whole tells all there is.
-        self.due = !bad.is_empty() || restored.log_records > 0 || listing.logs.len() > 1;
         self.bad = bad;
         Ok(restored)
     }
@@ -155,7 +149,7 @@ impl Disk {
     /// Has a snapshot taken.
     #[cfg(test)]
     pub(super) fn due(&mut self) {
-        self.due = true;
+        self.stats.log_bytes = SMALL_LOG.max(self.stats.snapshot_bytes);
     }
 
     /// Makes all durable, at the end.
@@ -186,15 +180,19 @@ impl Disk {
             let state = state.read().unwrap_or_else(PoisonError::into_inner);
             state.recorder.samples()
         };
-        self.due || self.log.is_none() || self.log_is_large(1) || samples() >= MOST_SAMPLES
+        self.log.is_none()
+            || self.failed_at.is_some()
+            || self.log_is_large(1)
+            || samples() >= MOST_SAMPLES
     }
 
     fn log_is_large(&self, times: u64) -> bool {
         self.stats.log_bytes >= times * SMALL_LOG.max(self.stats.snapshot_bytes)
     }
 
+    /// Writes what waits. A log that this fails for is of no use any more.
     fn write_pending(&mut self, state: &RwLock<State>, now: Timestamp) -> io::Result<()> {
-        let Some(log) = &mut self.log else {
+        let Some(mut log) = self.log.take() else {
             return Ok(());
         };
         let pending = {
@@ -202,7 +200,7 @@ impl Disk {
             state.recorder.take()
         };
         match pending {
-            Pending::Records(records) if records.is_empty() => Ok(()),
+            Pending::Records(records) if records.is_empty() => {}
             Pending::Records(records) => {
                 log.write_all(&records)?;
                 self.stats.log_bytes += records.len() as u64;
@@ -212,18 +210,23 @@ impl Disk {
                         "the log is too large, and no snapshot can be made",
                     ));
                 }
-                Ok(())
             }
-            Pending::Overflown => Err(io::Error::other("the disk does not keep up with the log")),
+            Pending::Overflown => {
+                return Err(io::Error::other("the disk does not keep up with the log"));
+            }
         }
+        self.log = Some(log);
+        Ok(())
     }
 
     fn sync(&mut self, now: Timestamp) -> io::Result<()> {
         let due = self
             .unsynced_since
             .is_some_and(|since| !(0..PAUSE).contains(&now.saturating_sub(since)));
-        if let Some(log) = self.log.as_mut().filter(|_| due) {
+        if due && let Some(mut log) = self.log.take() {
+            // After a failure nobody knows what of it is on the disk: it is not written on.
             log.sync()?;
+            self.log = Some(log);
             self.unsynced_since = None;
         }
         Ok(())
@@ -239,24 +242,47 @@ impl Disk {
         }
         // A number that failed is not used again: its files may be of any length.
         self.number += 1;
-        let mut log = files.create(&self.folder.path_of(Kind::Log, self.number))?;
+        let path = self.folder.path_of(Kind::Log, self.number);
+        match self.write_log_start(&path, state, now) {
+            Ok(log) => self.log = Some(log),
+            Err(error) => {
+                // Its like would pile up while the disk is full.
+                let _ = self.folder.files.remove(&path);
+                return Err(error);
+            }
+        }
+        self.stats.log_bytes = 0;
+        self.unsynced_since = Some(now);
+        Ok(())
+    }
+
+    fn write_log_start(
+        &mut self,
+        path: &Path,
+        state: &RwLock<State>,
+        now: Timestamp,
+    ) -> io::Result<Box<dyn Output>> {
+        let Folder {
+            path: folder,
+            files,
+        } = &self.folder;
+        let mut log = files.create(path)?;
         log.write_all(&self.header(Kind::Log, now))?;
-        files.sync_folder(path)?;
-        let pending = {
+        files.sync_folder(folder)?;
+        let (pending, known) = {
             let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
             state.start_log()
         };
-        if let (Some(old), Pending::Records(records)) = (&mut self.log, pending)
+        // From here on the old one cannot be written on.
+        if let (Some(mut old), Pending::Records(records)) = (self.log.take(), pending)
             && let Err(error) = old.write_all(&records).and_then(|()| old.sync())
         {
             // The snapshot to come has it all; only until then it is nowhere else.
             self.stats.failures += 1;
             tracing::warn!(%error, "the end of the window's log is not durable until the next snapshot is");
         }
-        self.log = Some(log);
-        self.stats.log_bytes = 0;
-        self.unsynced_since = Some(now);
-        Ok(())
+        write_known(log.as_mut(), known, now)?;
+        Ok(log)
     }
 
     fn header(&self, kind: Kind, time: Timestamp) -> Vec<u8> {
@@ -269,7 +295,10 @@ impl Disk {
     }
 
     fn snapshot(&mut self, state: &RwLock<State>, now: Timestamp) -> io::Result<()> {
-        self.begin_log(state, now)?;
+        // A log whose snapshot failed still waits for one.
+        if self.log.is_none() || self.snapshot_number == self.number {
+            self.begin_log(state, now)?;
+        }
         let unfinished = self.folder.unfinished_path(self.number);
         let bytes = match self.write_snapshot(&unfinished, state, now) {
             Ok(bytes) => bytes,
@@ -285,7 +314,7 @@ impl Disk {
             &self.folder.path_of(Kind::Snapshot, self.number),
         )?;
         files.sync_folder(path)?;
-        self.due = false;
+        self.snapshot_number = self.number;
         self.stats.last_snapshot = Some(now);
         self.stats.snapshot_bytes = bytes;
         for bad in std::mem::take(&mut self.bad) {
@@ -306,7 +335,7 @@ impl Disk {
 
     fn write_snapshot(
         &mut self,
-        path: &std::path::Path,
+        path: &Path,
         state: &RwLock<State>,
         now: Timestamp,
     ) -> io::Result<u64> {
@@ -350,18 +379,18 @@ impl Disk {
         Ok(bytes + buffer.len() as u64)
     }
 
-    /// Goes on in memory.
+    /// Goes on, without a log if that is what failed.
     fn failed(&mut self, state: &RwLock<State>, now: Timestamp, error: &io::Error) {
-        self.log = None;
         self.stats.failures += 1;
-        {
+        if self.log.is_none() {
             let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
             state.recorder.stop();
         }
         if self.failed_at.replace(now).is_none() {
             tracing::warn!(
                 path = %self.folder.path.display(), %error,
-                "the window cannot be kept on disk and goes on in memory; this is tried again every half a minute"
+                log = self.log.is_some(),
+                "the window cannot be kept on disk whole and goes on in memory; this is tried again every half a minute"
             );
         }
     }
@@ -371,6 +400,28 @@ impl Disk {
             tracing::info!(path = %self.folder.path.display(), "the window is kept on disk again");
         }
     }
+}
+
+/// Writes the series that a log begins with, some at a time.
+fn write_known(
+    log: &mut dyn Output,
+    known: Vec<(Labels, Sample)>,
+    now: Timestamp,
+) -> io::Result<()> {
+    let mut recorder = Recorder::default();
+    recorder.start(0);
+    for some in known.chunks(SERIES_AT_ONCE) {
+        recorder.begin(now, now);
+        for (labels, sample) in some {
+            let mut number = NONE;
+            recorder.sample(&mut number, labels, 0.0, *sample);
+        }
+        recorder.end();
+        if let Pending::Records(records) = recorder.take() {
+            log.write_all(&records)?;
+        }
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Disk {

@@ -34,7 +34,7 @@ fn kept() -> Kept {
     for number in 0..4 {
         round(&window, &clock, number);
     }
-    snapshot_is_due(&window);
+    // The first maintenance takes a snapshot.
     window.maintain();
     let mut states = vec![content(&window)];
     for number in 4..9 {
@@ -108,7 +108,8 @@ fn a_log_cut_at_any_byte() {
         let state = kept.states.iter().position(|state| *state == content);
         let state = state.unwrap_or_else(|| panic!("at byte {length}: {content:?}"));
         assert!(state == seen || state == seen + 1, "at byte {length}");
-        assert_eq!(restored.log_records, state as u64);
+        // The first record tells only which series there are.
+        assert_eq!(restored.log_records.saturating_sub(1), state as u64);
         seen = state;
     }
     assert_eq!(seen, kept.states.len() - 1);
