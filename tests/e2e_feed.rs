@@ -99,11 +99,13 @@ struct Exporter {
 
 impl Exporter {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound").to_string();
         let asked: Arc<Mutex<HashMap<(bool, String), usize>>> = Arc::default();
         let seen = Arc::clone(&asked);
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let began = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is after 1970");
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let seen = Arc::clone(&seen);
@@ -114,7 +116,7 @@ impl Exporter {
     }
 
     fn rounds(&self) -> usize {
-        let asked = self.asked.lock().unwrap();
+        let asked = self.asked.lock().expect("nobody panicked");
         if asked.len() < 2 * jobs().len() {
             return 0;
         }
@@ -141,7 +143,7 @@ fn answer(
             }
         }
         let round = {
-            let mut asked = asked.lock().unwrap();
+            let mut asked = asked.lock().expect("nobody panicked");
             let count = asked.entry((ours, path)).or_insert(0);
             *count += 1;
             *count - 1
@@ -205,7 +207,10 @@ fn by_scrape(samples: Vec<(String, i64, f64)>, job: &str) -> Stored {
 
 fn ours(store: &MemoryStorage, job: &str) -> Vec<(String, i64, f64)> {
     let mut all = Vec::new();
-    for series in store.select(&[], i64::MIN, i64::MAX).unwrap() {
+    for series in store
+        .select(&[], i64::MIN, i64::MAX)
+        .expect("memory does not fail")
+    {
         let labels: Vec<String> = series
             .labels()
             .iter()
