@@ -36,7 +36,8 @@ pub(super) struct Counts {
     pub scraped: u64,
     /// Not dropped by what the settings say; as there is no relabelling, those before the text's end or error.
     pub kept: u64,
-    /// Series that the scrape before did not have.
+    /// Series that the scrape before did not have. (Those whose first sample the store then refuses among
+    /// them; Prometheus knows at once, and leaves them out.)
     pub added: u64,
     /// Repeated within the scrape, and dropped.
     pub duplicate: u64,
@@ -126,8 +127,8 @@ impl Cycle {
         self.created.clear();
     }
 
-    /// A series that is not known yet, with its first sample. `None` where the limit lets no more in: it is
-    /// counted, and not remembered.
+    /// A series that is not known yet, with its first sample. `None` where that is dropped: it is counted, and
+    /// not remembered.
     pub fn create(
         &mut self,
         labels: Labels,
@@ -137,6 +138,13 @@ impl Cycle {
     ) -> Option<Slot> {
         if self.is_full() {
             self.refuse();
+            return None;
+        }
+        if self.is_ahead(explicit) {
+            self.counts.scraped += 1;
+            self.counts.kept += 1;
+            self.counts.out_of_bounds += 1;
+            self.taken += 1;
             return None;
         }
         let known = Known {
@@ -172,6 +180,7 @@ impl Cycle {
         self.counts.scraped += 1;
         self.counts.kept += 1;
         let scrape = self.scrape;
+        let ahead = self.is_ahead(explicit);
         let known = &mut self.series[slot as usize];
         if known.seen == scrape && explicit.is_none() {
             self.counts.duplicate += 1;
@@ -183,7 +192,7 @@ impl Cycle {
         }
         self.taken += 1;
         let time = explicit.unwrap_or(self.time);
-        if time > self.time.saturating_add(AHEAD) {
+        if ahead {
             self.counts.out_of_bounds += 1;
             return;
         }
@@ -192,6 +201,10 @@ impl Cycle {
             known.tracked = scrape;
         }
         self.put(slot, Sample { time, value });
+    }
+
+    fn is_ahead(&self, explicit: Option<Timestamp>) -> bool {
+        explicit.is_some_and(|time| time > self.time.saturating_add(AHEAD))
     }
 
     fn is_full(&self) -> bool {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidegauge_promql::Timestamp;
-use xxhash_rust::xxh64::xxh64;
+use twox_hash::XxHash64;
 
 use super::evaluate::ms;
 
@@ -19,7 +19,7 @@ impl Slots {
     /// Those of a group of a file.
     pub fn of(file: &str, group: &str, interval: Duration) -> Self {
         let interval = ms(interval).max(1);
-        let hash = xxh64(group.as_bytes(), xxh64(file.as_bytes(), 0));
+        let hash = XxHash64::oneshot(0, group.as_bytes(), xxh64(file.as_bytes()));
         let offset = hash % interval.unsigned_abs();
         Self {
             interval,

@@ -189,6 +189,36 @@ impl Prometheus {
             .take()
     }
 
+    /// All samples that it stores of series that a selector selects, marks of staleness included: each the
+    /// series as `{__name__="a", b="c"}`, the time in milliseconds and the value (NaN for a mark).
+    ///
+    /// # Panics
+    /// When promtool cannot read its data.
+    pub fn dump(&self, selector: &str) -> Vec<(String, i64, f64)> {
+        let data = self.daemon.scratch().path().join("data");
+        let matching = format!("--match={selector}");
+        let sandbox = format!(
+            "--sandbox-dir-root={}",
+            self.daemon.scratch().path().display()
+        );
+        let data = data.display().to_string();
+        let said = promtool(Which::V3, &["tsdb", "dump", &matching, &sandbox, &data], "");
+        assert_eq!(said.code, Some(0), "promtool tsdb dump: {}", said.stderr);
+        let read = |line: &str| {
+            let (series, rest) = line.rsplit_once("} ")?;
+            let (value, time) = rest.split_once(' ')?;
+            Some((
+                format!("{series}}}"),
+                time.parse().ok()?,
+                value.parse().ok()?,
+            ))
+        };
+        let lines = said.stdout.lines();
+        lines
+            .map(|line| read(line).unwrap_or_else(|| panic!("promtool tsdb dump: {line:?}")))
+            .collect()
+    }
+
     /// What is under `data` in the answer of an API path.
     ///
     /// # Panics
