@@ -43,6 +43,15 @@ pub fn significant(value: f64, precision: usize) -> String {
     )
 }
 
+/// As `%.<precision>e`.
+pub fn scientific(value: f64, precision: usize) -> String {
+    if let Some(text) = special(value) {
+        return text.to_owned();
+    }
+    let (negative, digits, exponent) = split(&format!("{value:.precision$e}"));
+    write(negative, &digits, exponent, true)
+}
+
 /// What is not written in digits.
 pub fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {

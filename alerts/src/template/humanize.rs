@@ -39,11 +39,12 @@ pub fn duration(seconds: f64) -> String {
     }
     let sign = if seconds < 0.0 { "-" } else { "" };
     let seconds = seconds.abs();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole seconds; it saturates"
-    )]
-    let whole = seconds as i64;
+    // What does not fit into 64 bits is the least number there is, as on the machines that Prometheus runs on.
+    let whole = if seconds < 9.223_372_036_854_775e18 {
+        seconds as i64
+    } else {
+        i64::MIN
+    };
     let (days, hours) = (whole / 86_400, whole / 3_600 % 24);
     let (minutes, rest) = (whole / 60 % 60, whole % 60);
     if days != 0 {

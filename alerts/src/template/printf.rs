@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use gotmpl::{Template, TemplateError, Value};
 
-use super::go_float::special;
+use super::go_float::{self, special};
 use super::values::{self, wrong};
 
 /// As Go's Sprint: a space between two of which neither is a text.
@@ -55,7 +55,7 @@ pub fn printf(args: &[Value]) -> Result<Value, TemplateError> {
         return Err(wrong("wrong type for value; expected string"));
     };
     let mut args: Vec<Value> = args.iter().map(printable).collect();
-    if let Some(replaced) = infinities(format, &mut args[1..]) {
+    if let Some(replaced) = floats(format, &mut args[1..]) {
         args[0] = Value::String(replaced.into());
     }
     let template = PRINTF.get(args.len()).and_then(Option::as_ref);
@@ -72,11 +72,11 @@ fn printable(value: &Value) -> Value {
     }
 }
 
-/// gotmpl writes `inf` where Go writes `+Inf`. Where such a number is to be printed by a plain verb, the verb becomes
-/// one for a text. A format with `*` or `[n]` is left as it is.
-fn infinities(format: &str, args: &mut [Value]) -> Option<String> {
-    let infinite = |value: &Value| matches!(value, Value::Float(number) if number.is_infinite());
-    if !args.iter().any(infinite) || format.contains(['*', '[']) {
+/// Formats floats as Go does, for gotmpl differs in infinities, `%v`, `%g` with a precision, and wrong verbs: each verb
+/// that a float is for becomes a `%s`, and the float its text. A format with `*` or `[n]` is left as it is.
+fn floats(format: &str, args: &mut [Value]) -> Option<String> {
+    let float = |value: &Value| matches!(value, Value::Float(_));
+    if !args.iter().any(float) || format.contains(['*', '[']) {
         return None;
     }
     let mut replaced = String::with_capacity(format.len());
@@ -89,24 +89,61 @@ fn infinities(format: &str, args: &mut [Value]) -> Option<String> {
         let end = verb_at + verb.len_utf8();
         match args.get_mut(next) {
             _ if verb == '%' => replaced.push_str(&after[..end]),
-            Some(value) if infinite(value) && "vgGeEfF".contains(verb) => {
-                let flags: String = after[1..verb_at].split('.').take(1).collect();
-                let width = flags.replace(['+', '#', ' '], "");
-                let width = width.trim_start_matches('0');
-                replaced.push_str(&format!("%{width}s"));
+            Some(value) => {
                 if let Value::Float(number) = value {
-                    let text = special(*number).unwrap_or_default();
+                    let text = verb_of_float(&after[1..verb_at], verb, *number);
                     *value = Value::String(text.into());
+                    replaced.push_str("%s");
+                } else {
+                    replaced.push_str(&after[..end]);
                 }
                 next += 1;
             }
-            _ => {
-                replaced.push_str(&after[..end]);
-                next += 1;
-            }
+            None => replaced.push_str(&after[..end]),
         }
         rest = &after[end..];
     }
     replaced.push_str(rest);
     Some(replaced)
+}
+
+/// One float, as Go's fmt writes it with these flags, width and precision.
+fn verb_of_float(options: &str, verb: char, number: f64) -> String {
+    let flags_end = options
+        .find(|c: char| !"+-# 0".contains(c))
+        .unwrap_or(options.len());
+    let (flags, sizes) = options.split_at(flags_end);
+    let (width, precision) = match sizes.split_once('.') {
+        Some((width, precision)) => (width, Some(precision.parse().unwrap_or(0))),
+        None => (sizes, None),
+    };
+    let magnitude = match (verb, precision) {
+        ('v' | 'g' | 'G', None) => go_float::shortest(number.abs()),
+        ('v' | 'g' | 'G', Some(precision)) => go_float::significant(number.abs(), precision),
+        ('f' | 'F', precision) => format!("{:.*}", precision.unwrap_or(6), number.abs()),
+        ('e' | 'E', precision) => go_float::scientific(number.abs(), precision.unwrap_or(6)),
+        _ => return format!("%!{verb}(float64={})", go_float::shortest(number)),
+    };
+    let is_special = special(number).is_some();
+    let sign = match number.is_sign_negative() && !number.is_nan() {
+        true => "-",
+        false if flags.contains('+') || number.is_infinite() => "+",
+        false if flags.contains(' ') => " ",
+        false => "",
+    };
+    let magnitude = match special(number.abs()) {
+        Some(text) => text.trim_start_matches('+').to_owned(),
+        None if matches!(verb, 'G' | 'E') => magnitude.to_uppercase(),
+        None => magnitude,
+    };
+    // More than any text needs: a width is no way to fill the memory.
+    let width = width.parse().unwrap_or(0).min(1_000);
+    let missing = width - (sign.len() + magnitude.len()).min(width);
+    if flags.contains('-') {
+        format!("{sign}{magnitude}{}", " ".repeat(missing))
+    } else if flags.contains('0') && !is_special {
+        format!("{sign}{}{magnitude}", "0".repeat(missing))
+    } else {
+        format!("{}{sign}{magnitude}", " ".repeat(missing))
+    }
 }
