@@ -1,6 +1,11 @@
 //! The sidecar's HTTP API beside a real Prometheus that has the same samples and rules, as Grafana and
 //! promtool ask it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
 mod api;
 
 use api::{Pair, SAMPLES_BEGIN, SAMPLES_END, form};
