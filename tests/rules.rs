@@ -10,9 +10,9 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use serde::Deserialize;
 use tidegauge::builtin_rules::RULE_FILES;
 use tidegauge_exporter::collector::COLLECTORS;
-use tidegauge_web::stats;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::FamilySpec;
+use tidegauge_web::stats;
 
 #[derive(Deserialize)]
 struct RuleFile {

@@ -3,9 +3,9 @@
 pub mod alert;
 pub mod api;
 pub mod clock;
+pub mod feed;
 pub mod rule;
 pub mod rule_test;
-pub mod feed;
 pub mod store;
 pub mod template;
 pub mod window;

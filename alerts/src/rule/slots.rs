@@ -19,7 +19,8 @@ impl Slots {
     /// Those of a group of a file.
     pub fn of(file: &str, group: &str, interval: Duration) -> Self {
         let interval = ms(interval).max(1);
-        let hash = XxHash64::oneshot(0, group.as_bytes(), xxh64(file.as_bytes()));
+        let seed = XxHash64::oneshot(0, file.as_bytes());
+        let hash = XxHash64::oneshot(seed, group.as_bytes());
         let offset = hash % interval.unsigned_abs();
         Self {
             interval,
