@@ -8,6 +8,9 @@ use std::time::Duration;
 use tidegauge_exporter::collector::COLLECTORS;
 use tidegauge_model::units::parse_duration;
 
+/// Where the sidecar listens.
+const SIDECAR_ADDRESS: &str = "127.0.0.1:10734";
+
 /// The whole command line.
 pub fn command() -> Command {
     let top = Command::new("tidegauge")
@@ -17,9 +20,18 @@ pub fn command() -> Command {
             "Without a command: run. Without a configuration: the host's tiers are discovered.",
         )
         .args(global_args())
-        .args(exporter_args());
+        .args(exporter_args())
+        .args(sidecar_args());
     top.subcommand(
-        Command::new("run").about("Exporter and sidecar in one process (this version: the exporter)").args(exporter_args()),
+        Command::new("run")
+            .about("Exporter and sidecar in one process")
+            .args(exporter_args())
+            .args(sidecar_args()),
+    )
+    .subcommand(
+        Command::new("alerts")
+            .about("The sidecar alone: scrapes exporters, evaluates rules, answers queries")
+            .args(alerts_args()),
     )
     .subcommand(Command::new("exporter").about("The exporter alone").args(exporter_args()))
     .subcommand(
@@ -268,6 +280,83 @@ fn exporter_args() -> Vec<Arg> {
         }
     }
     args
+}
+
+/// Of the sidecar beside the exporter.
+fn sidecar_args() -> Vec<Arg> {
+    let mut args = vec![
+        option(
+            "alerts.listen-address",
+            "ADDRESS",
+            "Where the sidecar listens; may be repeated",
+        )
+        .default_value(SIDECAR_ADDRESS)
+        .action(ArgAction::Append),
+        option(
+            "alerts.config.file",
+            "FILE",
+            "TLS, passwords and limits of the sidecar, as --web.config.file for the exporter",
+        )
+        .value_parser(value_parser!(PathBuf)),
+    ];
+    args.extend(query_limits());
+    args
+}
+
+/// Of the sidecar alone.
+fn alerts_args() -> Vec<Arg> {
+    let mut args = vec![
+        option(
+            "web.listen-address",
+            "ADDRESS",
+            "Where to listen; may be repeated",
+        )
+        .default_value(SIDECAR_ADDRESS)
+        .action(ArgAction::Append),
+        option(
+            "web.config.file",
+            "FILE",
+            "TLS, passwords and limits, as other Prometheus exporters have them",
+        )
+        .value_parser(value_parser!(PathBuf)),
+    ];
+    args.extend(query_limits());
+    args
+}
+
+/// Named as Prometheus's.
+fn query_limits() -> Vec<Arg> {
+    vec![
+        option(
+            "web.external-url",
+            "URL",
+            "Where users find the sidecar; links begin with it",
+        ),
+        option("query.timeout", "TIME", "How long a query may take")
+            .default_value("2m")
+            .value_parser(ValueParser::new(duration)),
+        option(
+            "query.max-concurrency",
+            "N",
+            "How many queries run at once; others wait",
+        )
+        .default_value("4")
+        .value_parser(value_parser!(u16).range(1..)),
+        option(
+            "query.max-samples",
+            "N",
+            "How many samples a query may hold at one time",
+        )
+        .default_value("5000000")
+        .value_parser(value_parser!(u64).range(1..)),
+        option(
+            "query.lookback-delta",
+            "TIME",
+            "How far back a query looks for a sample",
+        )
+        .default_value("5m")
+        .value_parser(ValueParser::new(duration)),
+    ]
 }
 
 fn status_args() -> Vec<Arg> {

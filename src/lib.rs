@@ -1,6 +1,7 @@
 //! The command line of tidegauge: one file for each subcommand. It joins the rooms and is used by the
 //! program and by `cargo xtask`, which generates man pages and completions from it.
 
+mod alerts;
 pub mod builtin_rules;
 mod check;
 mod check_rules;
@@ -13,6 +14,7 @@ mod host;
 mod logging;
 mod query;
 pub mod reload;
+pub mod sidecar;
 mod starter;
 mod status;
 mod systemd;
@@ -39,8 +41,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match matches.subcommand() {
-        None | Some(("run", _)) => exporter::run(cli::innermost(&matches)),
-        Some(("exporter", sub)) => exporter::run(sub),
+        None | Some(("run", _)) => exporter::run(cli::innermost(&matches), true),
+        Some(("exporter", sub)) => exporter::run(sub, false),
+        Some(("alerts", sub)) => alerts::run(sub),
         Some(("discover", sub)) => discover::run(sub),
         Some(("status", sub)) => status::run(sub),
         Some(("check", sub)) => check::run(sub),

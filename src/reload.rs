@@ -14,9 +14,10 @@ use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_web::reload::ReloadRequest;
 use tokio::sync::mpsc;
 
-use crate::exporter::VERSION;
+use crate::exporter::{VERSION, host_feed};
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::sidecar::{Plan, Sidecar};
 use crate::starter::Starter;
 use crate::systemd;
 
@@ -46,6 +47,22 @@ impl Outcome {
         Self {
             successful: AtomicBool::new(true),
             taken: Mutex::new(SystemTime::now()),
+        }
+    }
+
+    /// Writes down and logs what came of a reload.
+    pub fn tell(&self, result: &Result<(), String>) {
+        self.set(result.is_ok());
+        match result {
+            Ok(()) => tracing::info!("configuration was read again and is in use"),
+            Err(error) => {
+                for line in error.lines() {
+                    tracing::error!(
+                        error = line,
+                        "configuration is wrong, the old one stays in use"
+                    );
+                }
+            }
         }
     }
 
@@ -85,6 +102,8 @@ pub struct Reloader {
     pub rights: Vec<Right>,
     /// Who has them.
     pub starter: Starter,
+    /// The sidecar of this process.
+    pub sidecar: Option<Arc<Sidecar>>,
 }
 
 impl Reloader {
@@ -94,18 +113,7 @@ impl Reloader {
             systemd::reloading();
             let result = self.reload().await.map_err(|failure| failure.to_string());
             systemd::ready();
-            self.outcome.set(result.is_ok());
-            match &result {
-                Ok(()) => tracing::info!("configuration was read again and is in use"),
-                Err(error) => {
-                    for line in error.lines() {
-                        tracing::error!(
-                            error = line,
-                            "configuration is wrong, the old one stays in use"
-                        );
-                    }
-                }
-            }
+            self.outcome.tell(&result);
             if let Some(reply) = reply {
                 // Who asked may have gone.
                 let _ = reply.send(result);
@@ -119,8 +127,12 @@ impl Reloader {
         let memory = self.host.context.memory.clone();
         let extra = Arc::clone(&self.extra);
         // Files are read and mounts are looked at: not on the thread that answers scrapes.
+        let with_sidecar = self.sidecar.is_some();
         let prepare = move || {
             let mut host = Host::load(&matches)?;
+            let plan = with_sidecar
+                .then(|| Plan::of(host.config(), Some(host_feed(host.config()))))
+                .transpose()?;
             host.context.memory = memory;
             let chosen = host.collectors(&matches)?;
             let storage = host.storage(&matches)?;
@@ -128,9 +140,9 @@ impl Reloader {
             let rights = host.rights(&chosen);
             let sampler = Sampler::start(&host.context, Arc::new(storage), &chosen, VERSION, extra)
                 .map_err(|error| Failure::failed(error.to_string()))?;
-            Ok((host, sampler, rights))
+            Ok((host, sampler, rights, plan))
         };
-        let (host, sampler, rights) = self.starter.run(prepare).await?;
+        let (host, sampler, rights, plan) = self.starter.run(prepare).await?;
         // The first reading is taken before anybody is served by it.
         if sampler.snapshot(Wanted::all()).await.is_err() {
             return Err(Failure::failed("the new sampler stopped"));
@@ -142,6 +154,9 @@ impl Reloader {
             );
         }
         self.live.replace(sampler);
+        if let (Some(sidecar), Some(plan)) = (&self.sidecar, plan) {
+            sidecar.apply(plan);
+        }
         self.host = host;
         self.host.tell_tiers();
         tracing::debug!(took = ?began.elapsed(), "reload");

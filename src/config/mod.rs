@@ -118,7 +118,7 @@ impl Config {
             problems: &mut problems,
             warnings: &mut warnings,
         };
-        let feeds = feeds::check(&raw.feeds, &mut findings);
+        let feeds = feeds::check(&raw.feeds, &global, &mut findings);
         if problems.is_empty() {
             Ok(Self {
                 state_dir,

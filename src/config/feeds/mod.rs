@@ -14,6 +14,7 @@ use tidegauge_model::units::{Bytes, parse_duration};
 use self::raw::{RawFeed, RawGroup, RawTls};
 use super::problem::Problem;
 use super::raw::Text;
+use super::sidecar::Global;
 use super::tiers::{absolute, unit};
 
 /// What came of the check, beside the feeds themselves.
@@ -42,12 +43,12 @@ impl Findings<'_> {
 }
 
 /// The feeds. What is wrong is added to the findings.
-pub fn check(list: &[Spanned<RawFeed>], findings: &mut Findings<'_>) -> Settings {
+pub fn check(list: &[Spanned<RawFeed>], global: &Global, findings: &mut Findings<'_>) -> Settings {
     let mut names = BTreeMap::new();
     let mut jobs = Vec::new();
     for raw in list {
         let name = &raw.value.job_name;
-        let job = check_feed(raw, findings);
+        let job = check_feed(raw, global, findings);
         if job.name.is_empty() {
             let problem = Problem::at(name, "job_name is empty", "it becomes the label `job`");
             findings.problems.push(problem);
@@ -63,9 +64,10 @@ pub fn check(list: &[Spanned<RawFeed>], findings: &mut Findings<'_>) -> Settings
     Settings { jobs, host: None }
 }
 
-fn check_feed(place: &Spanned<RawFeed>, findings: &mut Findings<'_>) -> Job {
+fn check_feed(place: &Spanned<RawFeed>, global: &Global, findings: &mut Findings<'_>) -> Job {
     let raw = &place.value;
     let mut job = Job::new(raw.job_name.value.0.clone());
+    (job.interval, job.timeout) = (global.scrape_interval, global.scrape_timeout);
     timing(&mut job, raw, findings);
     set(&mut job.scheme, findings.value(&raw.scheme, scheme));
     set(&mut job.path, findings.value(&raw.metrics_path, path));

@@ -1,0 +1,332 @@
+//! The sidecar: feeds, window, rules and the API, joined. It runs on a thread of its own, so that neither a query nor
+//! a rule delays a scrape of the exporter.
+
+pub mod families;
+mod plan;
+mod source;
+mod state_dir;
+mod views;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use tidegauge_alerts::alert::Database;
+use tidegauge_alerts::api::host::Hosts;
+use tidegauge_alerts::api::v1::{Api, Settings, Sources};
+use tidegauge_alerts::api::{Routes, SelfMetrics};
+use tidegauge_alerts::clock::{Clock, HostClock};
+use tidegauge_alerts::feed::{Feeds, Source};
+use tidegauge_alerts::rule::{Limits, Manager, Pace, World};
+use tidegauge_alerts::window::{Keeper, Window};
+use tidegauge_model::metric::Family;
+use tidegauge_promql::Labels;
+use tidegauge_web::reload::ReloadRequest;
+use tidegauge_web::secure::Security;
+use tidegauge_web::{HttpStats, Options, bind, serve};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::failure::Failure;
+
+pub use self::plan::Plan;
+pub use self::source::InProcess;
+pub use self::state_dir::StateDir;
+use self::views::{Fed, Looked, Program, Ruled, Watched};
+
+/// After how long a firing alert is handed over again (Prometheus: 1 minute).
+const RESEND_DELAY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a sidecar is started with.
+pub struct Start {
+    /// What it is to do at first.
+    pub plan: Plan,
+    /// Where it keeps what it must not forget.
+    pub state: StateDir,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Where users find it; `None`: by the host's name and the first port.
+    pub external_url: Option<String>,
+    /// Limits of queries.
+    pub queries: Settings,
+    /// TLS and passwords.
+    pub security: Option<Arc<Security>>,
+    /// Of its server.
+    pub stats: Arc<HttpStats>,
+    /// The exporter of this process.
+    pub source: Option<Arc<dyn Source>>,
+    /// Where wishes to read the configuration again go.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// The flags as they are shown.
+    pub flags: BTreeMap<String, String>,
+    /// More families for its `/metrics`.
+    pub extra: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    plans: mpsc::UnboundedSender<Plan>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sidecar {
+    /// Starts it; it listens, and knows what it knew before, when this returns.
+    pub fn start(start: Start) -> Result<Self, Failure> {
+        let (plans, inbox) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = channel();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Err(error) => {
+                    // Whoever waits has gone only when the program ends.
+                    let _ = ready.send(Err(Failure::failed(format!("cannot start: {error}"))));
+                }
+                Ok(runtime) => {
+                    runtime.block_on(run(start, inbox, stopped, |result| {
+                        let _ = ready.send(result);
+                    }));
+                    // A query under way would hold up the end.
+                    runtime.shutdown_background();
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("sidecar".into())
+            .spawn(work)
+            .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
+        started
+            .recv()
+            .unwrap_or_else(|_| Err(Failure::failed("the sidecar stopped; please report it")))?;
+        Ok(Self {
+            plans,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Does from now on what this says.
+    pub fn apply(&self, plan: Plan) {
+        // It has ended only when the program does.
+        let _ = self.plans.send(plan);
+    }
+}
+
+/// Ends it; what it knows is on disk then.
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic was told by its hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Itself {
+    window: Arc<Window>,
+    manager: Arc<Manager>,
+    feeds: Arc<Feeds>,
+    extra: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
+}
+
+impl SelfMetrics for Itself {
+    fn families(&self) -> Vec<Family> {
+        [
+            families::rules(&self.manager.stats(), self.manager.persistence_failures()),
+            families::window(&self.window.stats()),
+            self.feeds.families(),
+            (self.extra)(),
+        ]
+        .concat()
+    }
+
+    fn ready(&self) -> bool {
+        // It serves only after it has read what it knew.
+        true
+    }
+}
+
+async fn run(
+    start: Start,
+    mut plans: mpsc::UnboundedReceiver<Plan>,
+    stopped: oneshot::Receiver<()>,
+    tell: impl FnOnce(Result<(), Failure>),
+) {
+    let listeners = match listen(&start.addresses) {
+        Ok(listeners) => listeners,
+        Err(failure) => return tell(Err(failure)),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(HostClock);
+    let host_name = host_name();
+    let external_url = start
+        .external_url
+        .clone()
+        .unwrap_or_else(|| address_of(&host_name, &listeners));
+    let plan = start.plan;
+    let folder = start.state.path().join("window");
+    let (window, restored) = Window::open(folder, plan.window, plan.demands, Arc::clone(&clock));
+    tracing::info!(?restored, "window");
+    let window = Arc::new(window);
+    let keeper = match Keeper::start(Arc::clone(&window)) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            return tell(Err(Failure::failed(format!(
+                "cannot start a thread: {error}; is the limit of processes or memory too low?"
+            ))));
+        }
+    };
+    let database = Database::open(start.state.path(), clock.now());
+    let feeds = Arc::new(Feeds::new(window.clone(), Arc::clone(&clock), start.source));
+    let world = World {
+        limits: Limits {
+            lookback: start.queries.lookback,
+            max_samples: start.queries.max_samples,
+            timeout: start.queries.timeout,
+            default_step: start.queries.default_step,
+        },
+        health: Some(Arc::new(Watched(Arc::clone(&feeds)))),
+        external_url: Arc::from(external_url.as_str()),
+        external_labels: Labels::new(&plan.global.external_labels),
+        ..World::of(window.clone())
+    };
+    let pace = Pace {
+        evaluation_interval: plan.global.evaluation_interval,
+        resend_delay: RESEND_DELAY,
+    };
+    let manager = Arc::new(Manager::new(
+        world,
+        Arc::clone(&clock),
+        Some(database),
+        None,
+        pace,
+    ));
+    // Before the rules: a feed that was never scraped counts as down, so that what is restored holds.
+    feeds.apply(plan.feeds);
+    manager.load(plan.groups);
+
+    let itself: Arc<dyn SelfMetrics> = Arc::new(Itself {
+        window: Arc::clone(&window),
+        manager: Arc::clone(&manager),
+        feeds: Arc::clone(&feeds),
+        extra: start.extra,
+    });
+    let sources = Sources {
+        index: Arc::new(Looked(Arc::clone(&window))),
+        rules: Arc::new(Ruled(Arc::clone(&manager))),
+        targets: Arc::new(Fed {
+            feeds: Arc::clone(&feeds),
+            host_name: host_name.clone(),
+        }),
+        status: Arc::new(Program {
+            version: crate::exporter::VERSION,
+            flags: start.flags,
+            started: clock.now(),
+            host_name: host_name.clone(),
+            retention: plan.window.retention,
+        }),
+    };
+    let routes = Routes {
+        v1: Api::new(sources, clock, start.queries),
+        itself,
+        stats: Arc::clone(&start.stats),
+        hosts: Hosts::new(
+            [Some(host_name), host_of(&external_url)]
+                .into_iter()
+                .flatten(),
+        ),
+        reload: Some(start.reload),
+    };
+    let options = Options {
+        security: start.security,
+        ..Options::default()
+    };
+    tell(Ok(()));
+    let mut pace = Fixed::of(&plan.global);
+    let follow = async {
+        while let Some(plan) = plans.recv().await {
+            pace.compare(&plan.global);
+            window.set_settings(plan.window);
+            window.set_demands(plan.demands);
+            feeds.apply(plan.feeds);
+            manager.load(plan.groups);
+        }
+    };
+    let stop = async {
+        let _ = stopped.await;
+    };
+    tokio::select! {
+        () = serve(listeners, routes, start.stats, options, stop) => {}
+        () = follow => {}
+    }
+    manager.stop().await;
+    feeds.stop();
+    // Makes durable what is in memory only.
+    drop(keeper);
+}
+
+/// What is taken at the start and kept.
+struct Fixed(crate::config::sidecar::Global);
+
+impl Fixed {
+    fn of(global: &crate::config::sidecar::Global) -> Self {
+        Self(global.clone())
+    }
+
+    fn compare(&mut self, global: &crate::config::sidecar::Global) {
+        let same = global.evaluation_interval == self.0.evaluation_interval
+            && global.external_labels == self.0.external_labels;
+        if !same {
+            tracing::warn!(
+                "evaluation_interval and external_labels of `global` change at the next start only"
+            );
+        }
+        self.0 = global.clone();
+    }
+}
+
+fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = bind(address).map_err(|error| Failure::failed(error.to_string()))?;
+        let local = listener
+            .local_addr()
+            .map_or_else(|_| address.clone(), |address| address.to_string());
+        tracing::info!(address = local, "sidecar listening");
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Of this host.
+pub fn host_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
+}
+
+fn address_of(host_name: &str, listeners: &[TcpListener]) -> String {
+    let port = listeners
+        .iter()
+        .find_map(|listener| listener.local_addr().ok())
+        .map_or(0, |address| address.port());
+    format!("http://{host_name}:{port}")
+}
+
+/// The host of a URL.
+fn host_of(url: &str) -> Option<String> {
+    let uri: hyper::Uri = url.parse().ok()?;
+    uri.host().map(str::to_owned)
+}
