@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap_complete::Shell;
 use tidegauge_exporter::collector::{COLLECTORS, Schedule};
+use tidegauge_alerts::feed;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::{FamilySpec, MetricKind};
 use tidegauge_web::stats;
@@ -117,6 +118,9 @@ fn metrics() -> String {
         tidegauge::reload::FAMILIES,
     ];
     families(&mut out, &own.concat(), "the exporter", "none");
+    out.push_str("\n## The sidecar itself\n\nOn the sidecar's own `/metrics`.\n");
+    let own = [tidegauge::sidecar::families::FAMILIES, feed::FAMILIES];
+    families(&mut out, &own.concat(), "the sidecar", "none");
     out
 }
 

@@ -152,14 +152,14 @@ impl Disk {
         self.stats.log_bytes = SMALL_LOG.max(self.stats.snapshot_bytes);
     }
 
-    /// Makes all durable, at the end.
+    /// Writes what waits and makes it durable, at the end.
     pub(super) fn finish(&mut self, state: &RwLock<State>, now: Timestamp) {
-        let done = self
-            .write_pending(state, now)
-            .and_then(|()| self.log.as_mut().map_or(Ok(()), |log| log.sync()));
-        if let Err(error) = done {
+        self.tend(state, now);
+        if let Some(Err(error)) = self.log.as_mut().map(|log| log.sync()) {
+            self.log = None;
             self.failed(state, now, &error);
         }
+        self.tell();
     }
 
     /// Numbers about it, as of the last time that it was tended.
