@@ -28,10 +28,18 @@ const FUNCTIONS: &[(&str, Function)] = &[
     (METHOD, method),
     ("eq", compare::eq),
     ("ne", compare::ne),
-    ("lt", |args| compare::ordered(args, |o| o.is_lt())),
-    ("le", |args| compare::ordered(args, |o| o.is_le())),
-    ("gt", |args| compare::ordered(args, |o| o.is_gt())),
-    ("ge", |args| compare::ordered(args, |o| o.is_ge())),
+    ("lt", |args| {
+        compare::ordered(args, |o| o.is_some_and(|o| o.is_lt()))
+    }),
+    ("le", |args| {
+        compare::ordered(args, |o| o.is_some_and(|o| o.is_le()))
+    }),
+    ("gt", |args| {
+        compare::ordered(args, |o| o.is_none_or(|o| o.is_gt()))
+    }),
+    ("ge", |args| {
+        compare::ordered(args, |o| o.is_none_or(|o| o.is_ge()))
+    }),
     ("index", index),
     ("print", |args| Ok(text_value(printf::print(args)))),
     ("println", |args| Ok(text_value(printf::println(args)))),
