@@ -93,7 +93,7 @@ const TEMPLATES: &[&str] = &[
     "{{ html \"<a href='x'>&</a>\" }} {{ js \"it's \\\"q\\\"\" }} {{ safeHtml \"<b>\" }}",
     "{{ define \"t\" }}[{{ .arg0 }}/{{ .arg1 }}/{{ .arg2 }}]{{ end }}{{ template \"t\" (args $value $labels.n) }}",
     "{{ len $labels }} {{ len \"abc\" }} {{ slice \"abcdef\" 1 3 }}",
-    "{{ $x := 1.0 }}{{ range $i, $s := query \"v\" }}{{ if eq $i 1 }}{{ $x = $s.Value }}{{ end }}{{ end }}{{ $x }}",
+    "{{ $x := 1.0 }}{{ range $i, $s := query \"v\" | sortByLabel \"n\" }}{{ if eq $i 1 }}{{ $x = $s.Value }}{{ end }}{{ end }}{{ $x }}",
     "{{- $labels.n -}}   {{/* a comment */}} {{ \"}}\" }} {{ `raw` }}",
     "{{ and 1 0 }} {{ or 0 \"x\" }} {{ not true }} {{ and $labels.none \"x\" }}|",
     "{{ humanize \"1234.5\" }} {{ humanizeDuration \"90\" }} {{ humanize 3 }}",
