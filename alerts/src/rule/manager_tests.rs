@@ -26,9 +26,9 @@ impl Clock for Paused {
 }
 
 #[derive(Default)]
-struct Box(Mutex<Vec<(String, Timestamp)>>);
+struct Kept(Mutex<Vec<(String, Timestamp)>>);
 
-impl Outbox for Box {
+impl Outbox for Kept {
     fn accept(&self, rule: &RuleSpec, due: &Due) -> bool {
         self.0
             .lock()
@@ -43,13 +43,13 @@ const RULES: &str = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: 
 struct Bench {
     clock: Arc<Paused>,
     store: Arc<MemoryStorage>,
-    outbox: Arc<Box>,
+    outbox: Arc<Kept>,
     manager: Manager,
 }
 
 fn bench(folder: &Path, clock: Arc<Paused>) -> Bench {
     let store = Arc::new(MemoryStorage::new());
-    let outbox = Arc::new(Box::default());
+    let outbox = Arc::new(Kept::default());
     let database = Database::open(folder, clock.now());
     let pace = Pace {
         evaluation_interval: Duration::from_secs(60),
