@@ -7,6 +7,8 @@ mod source;
 mod state;
 
 #[cfg(test)]
+mod database_tests;
+#[cfg(test)]
 mod model_tests;
 
 pub use active::{Active, Hit, StepError, Terms};

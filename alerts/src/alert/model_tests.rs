@@ -140,7 +140,7 @@ fn save(database: &Database, active: &mut Active, now: Timestamp) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn as_the_model(events in events(), terms in terms()) {

@@ -13,6 +13,8 @@ mod world;
 pub(crate) mod yaml;
 
 #[cfg(test)]
+mod manager_tests;
+#[cfg(test)]
 mod tests;
 
 pub use check::{Known, warnings};

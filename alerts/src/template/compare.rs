@@ -1,5 +1,5 @@
-//! Go's comparisons in templates (text/template/funcs.go), NaN included, which is neither equal to anything nor
-//! before or after it.
+//! Go's comparisons in templates (text/template/funcs.go). NaN is equal to nothing and not less than anything; but
+//! `gt` is there "not less or equal", so that NaN is greater than everything.
 
 use std::cmp::Ordering;
 
@@ -42,11 +42,11 @@ pub fn ne(args: &[Value]) -> Answer {
     Ok(Value::Bool(!equal(first, second)?))
 }
 
-/// Whether two are in such an order.
+/// Whether two are in such an order; none is that of NaN.
 ///
 /// # Errors
 /// Types that have no order.
-pub fn ordered(args: &[Value], wanted: fn(Ordering) -> bool) -> Answer {
+pub fn ordered(args: &[Value], wanted: fn(Option<Ordering>) -> bool) -> Answer {
     let [first, second] = args else {
         return Err(wrong(format!(
             "wrong number of args: want 2 got {}",
@@ -61,7 +61,7 @@ pub fn ordered(args: &[Value], wanted: fn(Ordering) -> bool) -> Answer {
             _ => return Err(incompatible(first, second)),
         },
     };
-    Ok(Value::Bool(order.is_some_and(wanted)))
+    Ok(Value::Bool(wanted(order)))
 }
 
 fn equal(first: &Value, second: &Value) -> Result<bool, TemplateError> {

@@ -28,22 +28,30 @@ const FUNCTIONS: &[(&str, Function)] = &[
     (METHOD, method),
     ("eq", compare::eq),
     ("ne", compare::ne),
-    ("lt", |args| compare::ordered(args, |o| o.is_lt())),
-    ("le", |args| compare::ordered(args, |o| o.is_le())),
-    ("gt", |args| compare::ordered(args, |o| o.is_gt())),
-    ("ge", |args| compare::ordered(args, |o| o.is_ge())),
+    ("lt", |args| {
+        compare::ordered(args, |o| o.is_some_and(|o| o.is_lt()))
+    }),
+    ("le", |args| {
+        compare::ordered(args, |o| o.is_some_and(|o| o.is_le()))
+    }),
+    ("gt", |args| {
+        compare::ordered(args, |o| o.is_none_or(|o| o.is_gt()))
+    }),
+    ("ge", |args| {
+        compare::ordered(args, |o| o.is_none_or(|o| o.is_ge()))
+    }),
     ("index", index),
     ("print", |args| Ok(text_value(printf::print(args)))),
     ("println", |args| Ok(text_value(printf::println(args)))),
     ("printf", printf::printf),
     ("html", |args| {
-        Ok(text_value(gotmpl::html_escape(&printf::print(args)).into()))
+        Ok(text_value(gotmpl::html_escape(&printf::print(args))))
     }),
     ("js", |args| {
-        Ok(text_value(gotmpl::js_escape(&printf::print(args)).into()))
+        Ok(text_value(gotmpl::js_escape(&printf::print(args))))
     }),
     ("urlquery", |args| {
-        Ok(text_value(gotmpl::url_encode(&printf::print(args)).into()))
+        Ok(text_value(gotmpl::url_encode(&printf::print(args))))
     }),
     ("first", first),
     ("label", |args| {
@@ -86,7 +94,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("graphLink", |args| Ok(text_value(link(text(args, 0)?, 0)))),
     ("tableLink", |args| Ok(text_value(link(text(args, 0)?, 1)))),
     ("urlQueryEscape", |args| {
-        Ok(text_value(gotmpl::url_encode(text(args, 0)?).into()))
+        Ok(text_value(gotmpl::url_encode(text(args, 0)?)))
     }),
     ("humanize", |args| {
         Ok(text_value(humanize::si(number(args)?)))

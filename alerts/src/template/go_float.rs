@@ -11,7 +11,7 @@ pub fn shortest(value: f64) -> String {
         negative,
         &digits,
         exponent,
-        exponent < -4 || exponent >= SHORTEST_LIMIT,
+        !(-4..SHORTEST_LIMIT).contains(&exponent),
     )
 }
 
@@ -39,7 +39,7 @@ pub fn significant(value: f64, precision: usize) -> String {
         negative,
         &digits,
         exponent,
-        exponent < -4 || exponent >= limit,
+        !(-4..limit).contains(&exponent),
     )
 }
 
