@@ -169,7 +169,7 @@ pub fn rules(groups: &[GroupStats], state_failures: u64) -> Vec<Family> {
         &EVALUATED,
     ]
     .into_iter()
-    .map(|spec| Family::new(spec))
+    .map(Family::new)
     .collect();
     for group in groups {
         let labels = Labels::new(&[("rule_group", &format!("{};{}", group.file, group.name))]);

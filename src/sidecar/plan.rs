@@ -13,10 +13,13 @@ use crate::config::Config;
 use crate::config::sidecar::Global;
 use crate::failure::Failure;
 
+/// Groups by the file that they stand in.
+pub type Files = Vec<(Arc<str>, Vec<GroupSpec>)>;
+
 /// All that a configuration says of the sidecar.
 pub struct Plan {
     /// Groups by file.
-    pub groups: Vec<(Arc<str>, Vec<GroupSpec>)>,
+    pub groups: Files,
     /// What is scraped.
     pub feeds: feed::Settings,
     /// How much is kept.
@@ -85,7 +88,7 @@ impl Plan {
     }
 }
 
-fn built_in() -> Vec<(Arc<str>, Vec<GroupSpec>)> {
+fn built_in() -> Files {
     let parsed = RULE_FILES.iter().filter_map(|file| {
         // A test reads them all: what ships has no mistake.
         let groups = parse(file.text).ok()?;
@@ -94,7 +97,7 @@ fn built_in() -> Vec<(Arc<str>, Vec<GroupSpec>)> {
     parsed.collect()
 }
 
-fn read(files: &[PathBuf]) -> Result<Vec<(Arc<str>, Vec<GroupSpec>)>, Failure> {
+fn read(files: &[PathBuf]) -> Result<Files, Failure> {
     let (mut groups, mut wrong) = (Vec::new(), Vec::new());
     for file in files {
         match read_one(file) {

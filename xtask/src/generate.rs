@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap_complete::Shell;
-use tidegauge_exporter::collector::{COLLECTORS, Schedule};
 use tidegauge_alerts::feed;
+use tidegauge_exporter::collector::{COLLECTORS, Schedule};
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::{FamilySpec, MetricKind};
 use tidegauge_web::stats;
