@@ -27,11 +27,12 @@ const PEER_FLAGS: [&str; 5] = [
     "--collector.diskstats.device-exclude=^(z?ram|fd)\\d+$",
 ];
 /// What an ordinary host has besides.
-const PEER_MORE: [&str; 4] = [
+const PEER_MORE: [&str; 5] = [
     "--collector.btrfs",
     "--collector.nvme",
     "--collector.nfs",
     "--collector.mountstats",
+    "--collector.mdadm",
 ];
 
 struct Bench {
