@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use tidegauge_alerts::feed;
 use tidegauge_alerts::rule::{GroupSpec, Known, parse, warnings};
 use tidegauge_exporter::collector::COLLECTORS;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::FamilySpec;
+use tidegauge_web::stats;
 
 use crate::failure::{Failure, print};
+use crate::{reload, sidecar};
 
 /// Checks the files that are named, together: a rule may look at what one of another file records.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
@@ -56,8 +59,18 @@ fn read(path: &Path) -> Result<Vec<GroupSpec>, Vec<String>> {
     parse(&text).map_err(|problems| problems.iter().map(|problem| problem.show(path)).collect())
 }
 
-/// All that the exporter may show.
+/// All that exporter and sidecar may show.
 fn families() -> Vec<&'static FamilySpec> {
     let collectors = COLLECTORS.iter().flat_map(|collector| collector.families);
-    collectors.chain(self_metrics::FAMILIES).copied().collect()
+    let own = [
+        self_metrics::FAMILIES,
+        stats::FAMILIES,
+        reload::FAMILIES,
+        sidecar::families::FAMILIES,
+        feed::FAMILIES,
+    ];
+    collectors
+        .chain(own.into_iter().flatten())
+        .copied()
+        .collect()
 }

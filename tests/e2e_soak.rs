@@ -164,7 +164,8 @@ fn a_hundred_thousand_scrapes_leave_nothing_behind() {
         done.load(Ordering::Relaxed) >= SCRAPES && rounds > 100,
         "{rounds} rounds"
     );
-    assert!(late.memory <= early.memory + 1024, "{early:?} {late:?}");
+    // The allocator's arenas, one for each thread, settle late: a leak of 40 bytes a scrape is still seen.
+    assert!(late.memory <= early.memory + 3072, "{early:?} {late:?}");
     // Threads for mounts that are being asked, and connections that are just being closed.
     assert!(late.threads <= early.threads + 2, "{early:?} {late:?}");
     assert!(

@@ -16,21 +16,10 @@ use super::problem::Problem;
 /// Labels that a scrape adds.
 const ADDED: &[&str] = &["job", "instance"];
 
-/// Metrics of the sidecar itself, by their beginnings.
-const SIDECAR: &[&str] = &[
-    "tidegauge_rule_",
-    "tidegauge_alerts",
-    "tidegauge_window_",
-    "tidegauge_feed_",
-    "tidegauge_notifications_",
-    "tidegauge_action_",
-    "tidegauge_config_",
-];
-
 /// What rules can refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// The families that the exporter may have. Metrics that do not begin as these are another exporter's.
+    /// The families that exporter and sidecar may have. Metrics that do not begin as these are another exporter's.
     pub families: &'a [&'static FamilySpec],
     /// How long samples are kept at most.
     pub kept: Option<Duration>,
@@ -103,10 +92,7 @@ fn look(
         return None;
     }
     let metric = name.value.as_str();
-    if !metric.starts_with("tidegauge_")
-        || recorded.contains(metric)
-        || SIDECAR.iter().any(|prefix| metric.starts_with(prefix))
-    {
+    if !metric.starts_with("tidegauge_") || recorded.contains(metric) {
         return None;
     }
     let Some(family) = known.families.iter().find(|family| family.name == metric) else {
@@ -115,7 +101,7 @@ fn look(
             Some(name) => format!("did you mean `{name}`?"),
             None => "docs/metrics.md lists them".to_owned(),
         };
-        return Some((format!("no collector has the metric `{metric}`"), hint));
+        return Some((format!("neither a collector nor the sidecar has the metric `{metric}`"), hint));
     };
     // Labels may also be added by whoever scrapes: only what looks like a slip is told.
     let has = |name: &str| family.labels.contains(&name) || ADDED.contains(&name);

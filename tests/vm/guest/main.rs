@@ -1,7 +1,6 @@
 //! Tests that run in the virtual machine of `tests/vm/boot.sh`, whose kernel has what others lack.
 //!
-//! All run in one boot. Those of `lvm` run beside those of `md`, `quota` and `smart` (`tests/vm/guest.sh`): they share
-//! nothing. All others run one after the other, because they count what others would do. Who may write to what:
+//! All run in one boot, one after the other. Who may write to what:
 //!
 //! | device (serial) | test |
 //! |---|---|
