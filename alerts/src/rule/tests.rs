@@ -69,7 +69,7 @@ groups:
   - alert: Old
     expr: max_over_time(tidegauge_tier_size_bytes[2d]) > tidegauge_tier_used
   - alert: Old
-    expr: tidegauge_tier_size_bytes{teir="hot", job="x"} > node_anything + tidegauge_rule_evaluations_total
+    expr: tidegauge_tier_size_bytes{teir="hot", job="x"} > node_anything
 "#;
     let files = [(PathBuf::from("r.yml"), parse(text).unwrap())];
     let families = [&SIZE];

@@ -42,6 +42,32 @@ impl Sidecar {
         }
     }
 
+    /// As [`Sidecar::start`], together with the exporter: `tidegauge run`.
+    ///
+    /// # Panics
+    /// As [`Sidecar::start`].
+    pub fn start_with_exporter(state: &Path, config: &str, arguments: &[&str]) -> Self {
+        let scratch = Scratch::new("run");
+        let config = scratch.file("tidegauge.yml", config);
+        let (address, exporter) = (free_port(), free_port());
+        let address = format!("127.0.0.1:{address}");
+        let exporter = format!("127.0.0.1:{exporter}");
+        let mut all: Vec<OsString> = vec![
+            "run".into(),
+            "--config".into(),
+            config.into(),
+            "--state-dir".into(),
+            state.into(),
+        ];
+        all.extend(["--web.listen-address", &exporter].map(OsString::from));
+        all.extend(["--alerts.listen-address", &address].map(OsString::from));
+        all.extend(arguments.iter().map(OsString::from));
+        let program = binary();
+        Self {
+            daemon: Daemon::start(program.as_ref(), all, &address, ("/-/ready", 200), scratch),
+        }
+    }
+
     /// As `127.0.0.1:4711`.
     pub fn address(&self) -> &str {
         self.daemon.address()
