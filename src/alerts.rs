@@ -72,6 +72,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             extra: Arc::new(move || extra.families()),
         })?;
         systemd::ready();
+        systemd::settle();
         tokio::spawn(hang_up(hang_ups, reload));
         tokio::select! {
             name = stop => tracing::info!(signal = name, "stopping"),
@@ -103,6 +104,7 @@ async fn follow(
             .map(|plan| sidecar.apply(plan))
             .map_err(|failure| failure.to_string());
         systemd::ready();
+        systemd::settle();
         outcome.tell(&result);
         if let Some(reply) = reply {
             // Who asked may have gone.

@@ -21,7 +21,7 @@ fn rules(sidecar: &Sidecar) -> Vec<Value> {
 
 fn values(sidecar: &Sidecar, expression: &str) -> Vec<(Value, f64)> {
     let answer = sidecar.query(expression);
-    let result = answer["result"].as_array().unwrap();
+    let result = answer.as_array().unwrap();
     let one = |series: &Value| {
         let value = series["value"][1].as_str().unwrap().parse().unwrap();
         (series["metric"].clone(), value)

@@ -258,6 +258,7 @@ mod tests {
                 &[
                     "tidegauge-alerts",
                     "tidegauge-exporter",
+                    "tidegauge-ioctl",
                     "tidegauge-model",
                     "tidegauge-promql",
                     "tidegauge-web",
