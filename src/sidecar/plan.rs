@@ -142,10 +142,8 @@ mod tests {
         let rules = folder.path().join("a.yml");
         let text = "groups: [{name: g, rules: [{record: a:b, expr: 'rate(a[2h] offset 1h)'}]}]\n";
         std::fs::write(&rules, text).unwrap();
-        let mut config = Config {
-            rules: Some(vec![rules.clone()]),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.rules = Some(vec![rules.clone()]);
         assert!(Plan::of(&config, None).is_ok());
         config.window.max_range = std::time::Duration::from_secs(3600);
         let error = Plan::of(&config, None).err().unwrap().to_string();

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::evaluate::ms;
 use super::file::{GroupSpec, RuleSpec};
 use super::group::{Evaluated, Group};
+use super::lineage::Lineage;
 use super::slots::{Slot, Slots};
 use super::view::{self, GroupView};
 use super::world::World;
@@ -43,10 +44,16 @@ pub struct Manager {
 }
 
 struct Shared {
-    world: World,
+    around: RwLock<Around>,
     clock: Arc<dyn Clock>,
     database: Option<Database>,
     outbox: Option<Arc<dyn Outbox>>,
+}
+
+/// What a reload may replace. Each evaluation takes it as it is when it begins.
+#[derive(Clone)]
+struct Around {
+    world: Arc<World>,
     pace: Pace,
 }
 
@@ -64,6 +71,7 @@ struct Counts {
     failures: AtomicU64,
     missed: AtomicU64,
     last_samples: AtomicU64,
+    failed_templates: AtomicU64,
 }
 
 /// Numbers of a group, for metrics.
@@ -79,6 +87,8 @@ pub struct GroupStats {
     pub failures: u64,
     /// Evaluations of the group that were left out, since the one before took too long.
     pub missed: u64,
+    /// Templates that failed.
+    pub failed_templates: u64,
     /// Samples of the last evaluation.
     pub last_samples: u64,
     /// How long the last evaluation took.
@@ -106,14 +116,31 @@ impl Manager {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                world,
+                around: RwLock::new(Around {
+                    world: Arc::new(world),
+                    pace,
+                }),
                 clock,
                 database,
                 outbox,
-                pace,
             }),
             groups: Mutex::default(),
         }
+    }
+
+    /// As [`Manager::load`], in another world and at another pace: external labels, limits and intervals change with the
+    /// rules.
+    pub fn reload(&self, world: World, pace: Pace, files: Vec<(Arc<str>, Vec<GroupSpec>)>) {
+        let around = Around {
+            world: Arc::new(world),
+            pace,
+        };
+        *self
+            .shared
+            .around
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = around;
+        self.load(files);
     }
 
     /// Runs the groups of these files instead of those that run. What was known of rules whose name and labels are
@@ -133,11 +160,13 @@ impl Manager {
             .map(|group| (group.key.clone(), group))
             .collect();
         let mut keys = Vec::new();
-        for (file, specs) in files {
+        let interval = shared.around().pace.evaluation_interval;
+        let lineage = Lineage::of(files.iter().flat_map(|(_, specs)| specs));
+        for (file, specs) in &files {
             for spec in specs {
                 let key = (file.clone(), spec.name.clone());
-                let interval = shared.pace.evaluation_interval;
-                let mut group = Group::new(file.clone(), spec, interval);
+                let mut group = Group::new(file.clone(), spec.clone(), interval);
+                group.trace(&lineage);
                 keys.extend(group.keys());
                 if let Some(database) = &shared.database {
                     group.restore(&saved, now, database.generation());
@@ -182,6 +211,20 @@ impl Manager {
         self.shared.database.as_ref().map_or(0, Database::failures)
     }
 
+    /// How often what is saved of alerts was broken and set aside.
+    pub fn state_corruptions(&self) -> u64 {
+        self.shared
+            .database
+            .as_ref()
+            .map_or(0, Database::corruptions)
+    }
+
+    /// Whether alerts can be saved now.
+    pub fn is_persistent(&self) -> bool {
+        let database = self.shared.database.as_ref();
+        database.is_some_and(|database| !database.is_failing())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,6 +252,7 @@ impl Running {
             failures: self.counts.failures.load(Relaxed),
             missed: self.counts.missed.load(Relaxed),
             last_samples: self.counts.last_samples.load(Relaxed),
+            failed_templates: self.counts.failed_templates.load(Relaxed),
             last_duration: view.evaluation_time,
             last_evaluation: view.last_evaluation,
             interval: view.interval,
@@ -261,7 +305,7 @@ async fn end(shared: Arc<Shared>, gone: Running) {
     let ended_at = shared.clock.now();
     sleep(2 * group.interval).await;
     // Only a panic or the end of the program can end it early.
-    let _ended = spawn_blocking(move || group.end_all(ended_at, &shared.world)).await;
+    let _ended = spawn_blocking(move || group.end_all(ended_at, &shared.around().world)).await;
 }
 
 struct Runner {
@@ -321,13 +365,15 @@ impl Runner {
                 Evaluated {
                     rules: 1,
                     failed: 1,
-                    samples: 0,
+                    ..Evaluated::default()
                 }
             }
         };
         self.counts.evaluations.fetch_add(sum.rules, Relaxed);
         self.counts.failures.fetch_add(sum.failed, Relaxed);
         self.counts.last_samples.store(sum.samples, Relaxed);
+        let failed_templates = &self.counts.failed_templates;
+        failed_templates.fetch_add(sum.failed_templates, Relaxed);
         let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let group = shelf.take()?;
         self.show(&group);
@@ -341,13 +387,19 @@ impl Runner {
 }
 
 impl Shared {
+    fn around(&self) -> Around {
+        let around = self.around.read().unwrap_or_else(PoisonError::into_inner);
+        around.clone()
+    }
+
     fn evaluate(&self, group: &mut Group, at: Timestamp) -> Evaluated {
-        let sum = group.evaluate(at, &self.world);
+        let Around { world, pace } = self.around();
+        let sum = group.evaluate(at, &world);
         // Saved before anybody is told: what was told is known after a crash.
         self.save(group);
         if let Some(outbox) = &self.outbox {
             let mut told = false;
-            for (rule, due) in group.due(at, self.pace.resend_delay) {
+            for (rule, due) in group.due(at, pace.resend_delay) {
                 if outbox.accept(&group.rules[rule].spec, &due) {
                     group.sent(rule, &due.alert.labels, at);
                     told = true;
