@@ -1,10 +1,10 @@
 //! Which feeds and collectors are down, and what exporters could not read, so that the alerts that stand on them hold.
 
-use tidegauge_promql::{Labels, METRIC_NAME, MatchOp, Matcher};
+use tidegauge_promql::{Labels, METRIC_NAME, MatchOp, Matcher, Timestamp};
 
 use super::exposed::{Told, first_word};
 use super::series::REPORTS;
-use super::status::{Shared, TargetHealth};
+use super::status::{Shared, State, TargetHealth};
 
 /// What an alert stands on: one selector of its rule.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,8 @@ pub trait Health: Send + Sync {
     /// the configuration) contradicts the alert's labels or the selector. With
     /// `honor_labels` every label may be the exporter's own, and nothing contradicts. It must have exposed
     /// the metric in its last good scrape. It is down when its last scrape failed or was none yet since
-    /// the start: then it may have exposed any metric, but for those that are told of each scrape (`up` and its like). A
+    /// the start: then it may have exposed any metric, but for those that are told of each scrape (`up` and its like).
+    /// After a jump of the clock, or the sleep of the host, it counts as down until it is scraped again. A
     /// target that is no longer configured is not down, but gone.
     ///
     /// **Collector.** A metric `tidegauge_<word>_…` is of the collectors whose names begin with that word
@@ -69,21 +70,33 @@ pub trait Health: Send + Sync {
     fn unread(&self, subject: Subject<'_>) -> Vec<Labels>;
 }
 
-/// Whether this target makes what an alert stands on untrustworthy.
-pub(super) fn is_down(shared: &Shared, subject: Subject<'_>) -> bool {
+/// Whether this target makes what an alert stands on untrustworthy. `now` is the time of day.
+pub(super) fn is_down(shared: &Shared, subject: Subject<'_>, now: Timestamp) -> bool {
     if !may_come_from(shared, subject) {
         return false;
     }
     let state = shared.state();
     let metric = subject.metric();
+    let is_report = REPORTS.contains(&metric);
+    let may_expose = || {
+        let names = state.told.names.as_deref();
+        metric.is_empty() || names.is_none_or(|names| names.contains(metric))
+    };
     match state.health {
+        // The clock has jumped since, or the host slept.
+        TargetHealth::Up if is_long_ago(&state, now) => is_report || may_expose(),
         TargetHealth::Up => collector_is_down(&state.told, metric),
-        TargetHealth::Down if REPORTS.contains(&metric) => false,
-        TargetHealth::Down | TargetHealth::Unknown => {
-            let names = state.told.names.as_deref();
-            metric.is_empty() || names.is_none_or(|names| names.contains(metric))
-        }
+        TargetHealth::Down if is_report => false,
+        TargetHealth::Down | TargetHealth::Unknown => may_expose(),
     }
+}
+
+/// Whether the next scrape should have ended by now, or the last one was in a time to come.
+fn is_long_ago(state: &State, now: Timestamp) -> bool {
+    let late = 2 * state.interval + state.timeout;
+    state
+        .last_scrape
+        .is_some_and(|last| u128::from(now.abs_diff(last)) > late.as_millis())
 }
 
 /// Adds what this target could not read of what an alert stands on.

@@ -230,9 +230,10 @@ impl Feeds {
 
 impl Health for Feeds {
     fn is_down(&self, subject: Subject<'_>) -> bool {
+        let now = self.around.clock.now();
         let running = self.running();
         let mut targets = running.targets.iter();
-        targets.any(|handle| health::is_down(&handle.shared, subject))
+        targets.any(|handle| health::is_down(&handle.shared, subject, now))
     }
 
     fn unread(&self, subject: Subject<'_>) -> Vec<Labels> {

@@ -11,11 +11,17 @@ use crate::clock::Clock;
 use crate::rule::{LOOKBACK, ms};
 use crate::store::Store;
 
+/// Exporters may give samples times of their own, a little ahead of ours. In milliseconds.
+const TOLERATED: Timestamp = 60_000;
+
 /// Says of each alert whether what feeds it is down.
 ///
 /// What an exporter could not read ([`Health::unread`]) holds an alert when the metric that its rule asks for is not
 /// there for it. An alert that has lost its labels to an aggregation may stand on others that are there: it holds as
 /// long as the store still knows a series that was there before.
+///
+/// Nor is an answer believed while the store has samples from a time to come: the clock was put back, new samples are
+/// refused, and what is found is of the past.
 pub struct Watch {
     feeds: Arc<dyn Health>,
     store: Arc<dyn Store>,
@@ -32,12 +38,21 @@ impl Watch {
         }
     }
 
-    fn is_unread(&self, subject: Subject<'_>) -> bool {
+    fn is_of_the_past(&self, subject: Subject<'_>, now: Timestamp) -> bool {
+        let later = self
+            .store
+            .select(subject.matchers, now + TOLERATED, Timestamp::MAX);
+        later.is_ok_and(|later| {
+            let mut labels = later.iter().map(|series| series.labels().without_name());
+            labels.any(|labels| subject.may_be_of(&labels))
+        })
+    }
+
+    fn is_unread(&self, subject: Subject<'_>, now: Timestamp) -> bool {
         let unread = self.feeds.unread(subject);
         if unread.is_empty() {
             return false;
         }
-        let now = self.clock.now();
         // A store that does not answer has not said that anything is there.
         let Ok(series) = self.store.select(subject.matchers, 0, now) else {
             return true;
@@ -58,12 +73,15 @@ impl Watch {
 
 impl SourceHealth for Watch {
     fn is_down(&self, source: Source<'_>) -> bool {
+        let now = self.clock.now();
         source.selectors.iter().any(|selector| {
             let subject = Subject {
                 labels: source.labels,
                 matchers: &selector.matchers,
             };
-            self.feeds.is_down(subject) || self.is_unread(subject)
+            self.feeds.is_down(subject)
+                || self.is_unread(subject, now)
+                || self.is_of_the_past(subject, now)
         })
     }
 }

@@ -326,6 +326,7 @@ impl Runner {
         self.show(&group);
         let slots = Slots::of(&group.file, &group.spec.name, group.interval);
         let mut last = group.evaluated_at;
+        let mut behind = false;
         while !*self.stopped.borrow() {
             let now = self.shared.clock.now();
             let wait = u64::try_from(slots.after(now) - now).unwrap_or(1);
@@ -337,6 +338,12 @@ impl Runner {
                 Slot::Wait => {}
                 Slot::Due { at, missed } => {
                     self.counts.missed.fetch_add(missed, Relaxed);
+                    tell_pace(
+                        &group,
+                        &mut behind,
+                        last.map_or(0, |last| last - at),
+                        missed,
+                    );
                     last = Some(at);
                     group = self.evaluate(group, at).await?;
                 }
@@ -384,6 +391,30 @@ impl Runner {
         let shown = Arc::new(view::of(group));
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
+}
+
+/// Logs once that evaluations are left out or that the clock was put back, and once that all is well again.
+fn tell_pace(group: &Group, behind: &mut bool, put_back: i64, missed: u64) {
+    let (file, name) = (&*group.file, &group.spec.name);
+    if put_back > 0 {
+        tracing::warn!(
+            file,
+            group = name,
+            seconds = put_back / 1_000,
+            "the clock was put back since the last evaluation; see to its synchronisation"
+        );
+    } else if missed > 0 && !*behind {
+        tracing::warn!(
+            file,
+            group = name,
+            missed,
+            took = ?group.took,
+            "evaluations were left out: the one before took longer than the interval, or the clock leapt ahead"
+        );
+    } else if missed == 0 && *behind {
+        tracing::info!(file, group = name, "the group is evaluated in time again");
+    }
+    *behind = missed > 0;
 }
 
 impl Shared {

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegauge_promql::Timestamp;
-
 use super::*;
 use crate::feed::error::ScrapeError;
 use crate::feed::labels::Joiner;
@@ -69,7 +67,11 @@ impl Exporter {
     }
 
     fn down(&self, labels: &[(&str, &str)]) -> bool {
-        Self::asks(labels, |subject| is_down(&self.shared, subject))
+        self.down_at(NOW, labels)
+    }
+
+    fn down_at(&self, now: Timestamp, labels: &[(&str, &str)]) -> bool {
+        Self::asks(labels, |subject| is_down(&self.shared, subject, now))
     }
 
     fn unread(&self, labels: &[(&str, &str)]) -> Vec<String> {
@@ -121,6 +123,19 @@ fn what_is_told_of_each_scrape_is_never_missing() {
 }
 
 #[test]
+fn after_a_jump_of_the_clock_nobody_has_looked() {
+    let mut exporter = Exporter::new(false);
+    exporter.says("a 1\n");
+    let hour = 3_600_000;
+    for name in ["a", "up"] {
+        assert!(!exporter.down_at(NOW + 30_000, &[("__name__", name)]));
+        assert!(exporter.down_at(NOW + hour, &[("__name__", name)]));
+        assert!(exporter.down_at(NOW - hour, &[("__name__", name)]));
+    }
+    assert!(!exporter.down_at(NOW + hour, &[("__name__", "b")]));
+}
+
+#[test]
 fn a_selector_contradicts_as_labels_do() {
     let mut exporter = Exporter::new(false);
     exporter.says("a 1\n");
@@ -134,7 +149,7 @@ fn a_selector_contradicts_as_labels_do() {
             labels: &Labels::empty(),
             matchers: &matchers,
         };
-        is_down(&exporter.shared, subject)
+        is_down(&exporter.shared, subject, NOW)
     };
     assert!(asks("tide") && !asks("other"));
 }

@@ -93,6 +93,18 @@ fn what_is_there_all_the_same_does_not_hold() {
 }
 
 #[test]
+fn after_the_clock_was_put_back_what_is_found_is_of_the_past() {
+    let bench = Bench::new();
+    bench.shows("used", &[("tier", "hot")], true);
+    assert!(!bench.holds("used > 0.9", &[("tier", "hot")]));
+    let later = Labels::new([("__name__", "used"), ("tier", "hot")]);
+    let time = NOW + 3_600_000;
+    assert!(bench.store.append(&later, Sample { time, value: 1.0 }));
+    assert!(bench.holds("used > 0.9", &[("tier", "hot")]));
+    assert!(!bench.holds("used > 0.9", &[("tier", "cold")]));
+}
+
+#[test]
 fn one_that_was_never_there_holds_no_sum_of_others() {
     let bench = Bench::new();
     bench.unread(&[("device", "asleep")]);
