@@ -242,14 +242,14 @@ fn an_exporter_that_sends_garbage_harms_only_itself() {
     let fires = || (state_of(sidecar, "Other").as_deref() == Some("firing")).then_some(());
     wait_until(LIMIT, fires).unwrap_or_else(|| panic!("{}", sidecar.log()));
 
-    garbage.set(Some("other 1\n<html>\u{1}{{{ no exposition\n"));
+    garbage.set(Some("<html>\u{1}{{{ no exposition\nother 1\n"));
     let down = "tidegauge_feed_targets{job=\"garbage\",health=\"down\"}";
     faulty.metric(down, |count| count == 1.0);
     let failures = "tidegauge_feed_scrape_failures_total{job=\"garbage\"}";
     let before = faulty.metric(failures, |count| count > 0.0);
     faulty.metric(failures, |count| count > before + 3.0);
     faulty.goes_on("");
-    let told = ["feed is down", "job=garbage", garbage.address(), "line 2"];
+    let told = ["feed is down", "job=garbage", garbage.address(), "line 1"];
     assert_eq!(faulty.logs(&told), 1, "{}", sidecar.log());
     let targets = sidecar.api("/api/v1/targets");
     let error = targets["activeTargets"].as_array().unwrap().iter();
@@ -258,7 +258,7 @@ fn an_exporter_that_sends_garbage_harms_only_itself() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("line 1"), "{error}");
     // Nobody could look: it holds.
     assert_eq!(state_of(sidecar, "Other").as_deref(), Some("firing"));
 
