@@ -11,11 +11,14 @@ const SUCCESS: &str = "tidegauge_collector_success";
 /// Of each collector on a timer, from the start on.
 const INTERVAL: &str = "tidegauge_collector_interval_seconds";
 
-/// Of each directory that has one, from the start on.
-const BUDGET: &str = "tidegauge_directory_budget_bytes";
-
-/// Whether the last reading got all of a directory; absent before the first has ended.
-const DIRECTORY: &str = "tidegauge_directory_up";
+/// Told of each thing from the start on, and what is told with the same labels once, or as long as, it could be read.
+const PAIRS: [(&str, &str); 2] = [
+    ("tidegauge_directory_budget_bytes", "tidegauge_directory_up"),
+    (
+        "tidegauge_filesystem_device_error",
+        "tidegauge_filesystem_reading_age_seconds",
+    ),
+];
 
 /// Counts the series of each metric's name, as they come and go.
 #[derive(Debug, Default)]
@@ -49,7 +52,11 @@ impl Exposed {
     /// Whether the values of a series are wanted at the end of each scrape.
     pub fn is_watched(labels: &Labels) -> bool {
         let name = labels.name();
-        matches!(name, SUCCESS | INTERVAL | BUDGET) || sight(name, labels).is_some()
+        matches!(name, SUCCESS | INTERVAL)
+            || PAIRS
+                .iter()
+                .any(|(told, read)| [told, read].contains(&&name))
+            || tells_of_reading(name, labels)
     }
 
     pub fn created(&mut self, labels: &Labels) {
@@ -78,7 +85,7 @@ impl Exposed {
     pub fn end<'a>(&mut self, watched: impl Iterator<Item = (&'a Labels, f64)>) {
         let mut collectors = BTreeMap::new();
         let mut unread = Vec::new();
-        let (mut budgets, mut walked) = (Vec::new(), HashSet::new());
+        let mut pairs: [(Vec<&Labels>, Vec<&Labels>); PAIRS.len()] = Default::default();
         for (labels, value) in watched {
             let name = labels.name();
             let collector = || Box::<str>::from(labels.get("collector"));
@@ -89,21 +96,28 @@ impl Exposed {
                 INTERVAL => {
                     collectors.entry(collector()).or_insert(false);
                 }
-                BUDGET => budgets.push(labels.without_name()),
                 _ => {
-                    if name == DIRECTORY {
-                        walked.insert(labels.without_name());
+                    for ((told, read), (all, seen)) in PAIRS.iter().zip(&mut pairs) {
+                        if *told == name {
+                            all.push(labels);
+                        } else if *read == name {
+                            seen.push(labels);
+                        }
                     }
-                    if let Some(sight) = sight(name, labels)
-                        && sight.is_lost(value)
-                    {
-                        unread.push(Unread::of(name, labels));
+                    if value == 0.0 && tells_of_reading(name, labels) {
+                        unread.push(Unread::of(labels));
                     }
                 }
             }
         }
-        let never = budgets.iter().filter(|labels| !walked.contains(*labels));
-        unread.extend(never.map(|labels| Unread::of(BUDGET, labels)));
+        for (all, seen) in pairs {
+            // As a rule there are as many of the ones as of the others.
+            if all.len() > seen.len() {
+                let seen: HashSet<Labels> = seen.iter().map(|l| l.without_name()).collect();
+                let lost = all.iter().filter(|l| !seen.contains(&l.without_name()));
+                unread.extend(lost.map(|labels| Unread::of(labels)));
+            }
+        }
         if *self.told.collectors != collectors {
             self.told.collectors = Arc::new(collectors);
         }
@@ -122,7 +136,8 @@ impl Exposed {
 }
 
 impl Unread {
-    fn of(name: &str, labels: &Labels) -> Self {
+    fn of(labels: &Labels) -> Self {
+        let name = labels.name();
         let rest = name.strip_prefix("tidegauge_").unwrap_or(name);
         Self {
             word: first_word(rest).into(),
@@ -131,30 +146,12 @@ impl Unread {
     }
 }
 
-/// How a series tells whether something was read.
-#[derive(Clone, Copy)]
-enum Sight {
-    /// It was, unless the value is 0.
-    Seen,
-    /// It was not, unless the value is 0.
-    Failed,
-}
-
-impl Sight {
-    fn is_lost(self, value: f64) -> bool {
-        match self {
-            Self::Seen => value == 0.0,
-            Self::Failed => value != 0.0,
-        }
-    }
-}
-
-fn sight(name: &str, labels: &Labels) -> Option<Sight> {
-    match name.strip_prefix("tidegauge_")? {
-        "tier_up" | "directory_up" => Some(Sight::Seen),
-        "filesystem_device_error" | "filesystem_permission_denied" => Some(Sight::Failed),
-        other => (other.ends_with("_reading_state") && labels.get("state") == "ok")
-            .then_some(Sight::Seen),
+/// Whether a series says by 0 that something was not read.
+fn tells_of_reading(name: &str, labels: &Labels) -> bool {
+    match name.strip_prefix("tidegauge_") {
+        Some("tier_up" | "directory_up") => true,
+        Some(other) => other.ends_with("_reading_state") && labels.get("state") == "ok",
+        None => false,
     }
 }
 

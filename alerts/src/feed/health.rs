@@ -62,7 +62,8 @@ pub trait Health: Send + Sync {
     /// What an exporter says it could not read of what an alert stands on, each by the labels it is told with:
     ///
     /// - `tidegauge_tier_up` 0: a member of the tier does not answer, so the tier has no sums;
-    /// - `tidegauge_filesystem_device_error` or `…_permission_denied` 1: the filesystem has no numbers;
+    /// - a filesystem (`tidegauge_filesystem_device_error`) without `tidegauge_filesystem_reading_age_seconds`: it has no
+    ///   numbers, not even old ones;
     /// - `tidegauge_directory_up` 0, or a budget without it, before the first walk has ended;
     /// - `tidegauge_…_reading_state{state="ok"}` 0: a device that sleeps, hangs, fails, is closed or gone.
     ///

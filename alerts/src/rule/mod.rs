@@ -9,6 +9,7 @@ mod group;
 mod lineage;
 mod manager;
 mod problem;
+mod runner;
 mod slots;
 mod view;
 mod world;

@@ -194,6 +194,7 @@ fn what_could_not_be_read_is_known_by_its_labels() {
          tidegauge_tier_up{tier=\"cold\"} 0\n\
          tidegauge_filesystem_device_error{tier=\"cold\",mountpoint=\"/nas\"} 1\n\
          tidegauge_filesystem_device_error{tier=\"hot\",mountpoint=\"/data\"} 0\n\
+         tidegauge_filesystem_reading_age_seconds{tier=\"hot\",mountpoint=\"/data\"} 0\n\
          tidegauge_smart_reading_state{device=\"sda\",state=\"ok\"} 0\n\
          tidegauge_smart_reading_state{device=\"sda\",state=\"standby\"} 1\n\
          tidegauge_smart_reading_state{device=\"sdb\",state=\"ok\"} 1\n\
