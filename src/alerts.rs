@@ -1,6 +1,6 @@
 //! `tidegauge alerts`: the sidecar alone, until it is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,6 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         keep_only(&[]).map_err(|error| Failure::failed(error.to_string()))?;
         let outcome = Arc::new(Outcome::taken_now());
         let (reload, requests) = mpsc::channel(1);
-        let extra = Arc::clone(&outcome);
         let sidecar = Sidecar::start(Start {
             plan,
             state,
@@ -69,14 +68,14 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             source: None,
             reload: reload.clone(),
             flags: flags(matches),
-            extra: Arc::new(move || extra.families()),
+            outcome: Arc::clone(&outcome),
         })?;
         systemd::ready();
         systemd::settle();
         tokio::spawn(hang_up(hang_ups, reload));
         tokio::select! {
             name = stop => tracing::info!(signal = name, "stopping"),
-            () = follow(matches, requests, &sidecar, &outcome) => {}
+            () = follow(matches, requests, &sidecar, &state_dir, &outcome) => {}
         }
         systemd::stopping();
         drop(sidecar);
@@ -91,6 +90,7 @@ async fn follow(
     matches: &ArgMatches,
     mut requests: mpsc::Receiver<ReloadRequest>,
     sidecar: &Sidecar,
+    state_dir: &Path,
     outcome: &Outcome,
 ) {
     while let Some(reply) = requests.recv().await {
@@ -98,11 +98,14 @@ async fn follow(
         let result = host::config(matches).and_then(|(file, config)| {
             let plan = Plan::of(&config, None)?;
             host::tell_warnings(file.as_deref(), &config);
+            host::tell_state_dir(state_dir, &host::state_dir(matches, &config));
             Ok(plan)
         });
-        let result = result
-            .map(|plan| sidecar.apply(plan))
-            .map_err(|failure| failure.to_string());
+        let result = match result {
+            Ok(plan) => sidecar.apply(plan).await,
+            Err(failure) => Err(failure),
+        };
+        let result = result.map_err(|failure| failure.to_string());
         systemd::ready();
         systemd::settle();
         outcome.tell(&result);

@@ -131,7 +131,7 @@ pub fn run(matches: &ArgMatches, with_sidecar: bool) -> Result<ExitCode, Failure
                     source: Some(source),
                     reload: reload.clone(),
                     flags: alerts::flags(matches),
-                    extra: Arc::new(Vec::new),
+                    outcome: Arc::clone(&outcome),
                 })?))
             }
         };

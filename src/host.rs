@@ -82,6 +82,12 @@ impl Host {
         &self.config
     }
 
+    /// What another host that is configured anew keeps of this one's former self: state is not moved while it is used.
+    pub fn keep_state_dir(&mut self, former: &Self) {
+        tell_state_dir(&former.state_dir, &self.state_dir);
+        self.state_dir.clone_from(&former.state_dir);
+    }
+
     /// Logs the tiers.
     pub fn tell_tiers(&self) {
         for tier in self.context.tiers.iter() {
@@ -254,6 +260,16 @@ pub fn tell_warnings(file: Option<&Path>, config: &Config) {
         tracing::warn!(
             "{}",
             warning.show(file.unwrap_or(Path::new("configuration")))
+        );
+    }
+}
+
+/// Logs that another state folder is for the next start.
+pub fn tell_state_dir(in_use: &Path, wanted: &Path) {
+    if in_use != wanted {
+        tracing::warn!(
+            in_use = %in_use.display(), wanted = %wanted.display(),
+            "state_dir changes at the next start only; until then the old one is used"
         );
     }
 }

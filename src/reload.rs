@@ -66,6 +66,21 @@ impl Outcome {
         }
     }
 
+    /// Whether the last reading was taken.
+    pub fn is_successful(&self) -> bool {
+        self.successful.load(Ordering::Relaxed)
+    }
+
+    /// When what is in use was read, in milliseconds since 1970.
+    pub fn taken_at(&self) -> Option<i64> {
+        let since = self.taken().duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    }
+
+    fn taken(&self) -> SystemTime {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, successful: bool) {
         self.successful.store(successful, Ordering::Relaxed);
         if successful {
@@ -75,11 +90,10 @@ impl Outcome {
 
     /// As metrics.
     pub fn families(&self) -> Vec<Family> {
-        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut successful = Family::new(&SUCCESSFUL);
-        successful.push(&Labels::none(), self.successful.load(Ordering::Relaxed));
+        successful.push(&Labels::none(), self.is_successful());
         let mut time = Family::new(&SUCCESS_TIME);
-        if let Ok(since) = taken.duration_since(UNIX_EPOCH) {
+        if let Ok(since) = self.taken().duration_since(UNIX_EPOCH) {
             time.push(&Labels::none(), since.as_secs_f64());
         }
         vec![successful, time]
@@ -143,7 +157,7 @@ impl Reloader {
                 .map_err(|error| Failure::failed(error.to_string()))?;
             Ok((host, sampler, rights, plan))
         };
-        let (host, sampler, rights, plan) = self.starter.run(prepare).await?;
+        let (mut host, sampler, rights, plan) = self.starter.run(prepare).await?;
         // The first reading is taken before anybody is served by it.
         if sampler.snapshot(Wanted::all()).await.is_err() {
             return Err(Failure::failed("the new sampler stopped"));
@@ -156,7 +170,8 @@ impl Reloader {
         }
         self.live.replace(sampler);
         if let (Some(sidecar), Some(plan)) = (&self.sidecar, plan) {
-            sidecar.apply(plan);
+            sidecar.apply(plan).await?;
+            host.keep_state_dir(&self.host);
         }
         self.host = host;
         self.host.tell_tiers();

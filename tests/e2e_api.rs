@@ -220,6 +220,7 @@ fn answers_are_the_same_to_the_byte() {
         "targets",
         "status/buildinfo",
         "status/runtimeinfo",
+        "status/config",
     ] {
         let [theirs, ours] = pair.raw(&format!("/api/v1/{path}"));
         assert_eq!(fields(theirs.text()), fields(ours.text()), "{path}");
@@ -282,6 +283,8 @@ fn grafana_gets_what_it_asks_for() {
         "rules?type=alert&exclude_alerts=true".to_owned(),
         "alerts".to_owned(),
         "status/flags".to_owned(),
+        "status/config".to_owned(),
+        "status/tsdb".to_owned(),
         "status/runtimeinfo".to_owned(),
         "targets".to_owned(),
         "scrape_pools".to_owned(),

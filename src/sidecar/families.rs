@@ -1,6 +1,6 @@
 //! The sidecar about itself: its window and its rules.
 
-use tidegauge_alerts::rule::GroupStats;
+use tidegauge_alerts::rule::{GroupStats, Manager};
 use tidegauge_alerts::window::Stats;
 use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
@@ -89,6 +89,32 @@ static STATE_FAILURES: FamilySpec = FamilySpec::counter(
     &[],
 );
 
+static STATE_HEALTHY: FamilySpec = FamilySpec::gauge(
+    "tidegauge_rule_state_persistence_healthy",
+    "Whether the state of alerts is written to disk.",
+    &[],
+);
+static STATE_CORRUPTIONS: FamilySpec = FamilySpec::counter(
+    "tidegauge_rule_state_corruptions_total",
+    "Databases of alerts that were broken and set aside.",
+    &[],
+);
+static TEMPLATE_FAILURES: FamilySpec = FamilySpec::counter(
+    "tidegauge_rule_template_failures_total",
+    "Templates of alerting rules that failed; the alert goes on with the error in place of the text.",
+    GROUP,
+);
+static CORRUPT: FamilySpec = FamilySpec::gauge(
+    "tidegauge_window_corrupt_files",
+    "Files of the window that were damaged or of another version at the start, and set aside.",
+    &[],
+);
+static DISCARDED: FamilySpec = FamilySpec::counter(
+    "tidegauge_window_discarded_samples_total",
+    "Samples from a time to come that were thrown away when the clock came back from a jump.",
+    &[],
+);
+
 /// All of them, for the generated documentation.
 pub static FAMILIES: &[&FamilySpec] = &[
     &ALERTS,
@@ -100,9 +126,14 @@ pub static FAMILIES: &[&FamilySpec] = &[
     &LAST_SAMPLES,
     &EVALUATED,
     &RULES,
+    &STATE_CORRUPTIONS,
     &STATE_FAILURES,
+    &STATE_HEALTHY,
+    &TEMPLATE_FAILURES,
     &APPENDED,
     &BYTES,
+    &CORRUPT,
+    &DISCARDED,
     &EVICTED,
     &SNAPSHOT_TIME,
     &PERSISTENCE_FAILURES,
@@ -143,11 +174,13 @@ pub fn window(stats: &Stats) -> Vec<Family> {
         single(&BYTES, stats.series_bytes + stats.index_bytes),
         single(&APPENDED, stats.appended),
         single(&EVICTED, stats.evicted),
+        single(&DISCARDED, stats.discarded),
         refused,
     ];
     if let Some(disk) = &stats.disk {
         families.push(single(&PERSISTED, disk.healthy));
         families.push(single(&PERSISTENCE_FAILURES, disk.failures));
+        families.push(single(&CORRUPT, disk.corrupt));
         families.extend(
             disk.last_snapshot
                 .map(|time| single(&SNAPSHOT_TIME, seconds(time))),
@@ -157,10 +190,12 @@ pub fn window(stats: &Stats) -> Vec<Family> {
 }
 
 /// Of the rules.
-pub fn rules(groups: &[GroupStats], state_failures: u64) -> Vec<Family> {
+pub fn rules(manager: &Manager) -> Vec<Family> {
+    let groups = manager.stats();
     let mut all: Vec<Family> = [
         &EVALUATIONS,
         &EVALUATION_FAILURES,
+        &TEMPLATE_FAILURES,
         &MISSED,
         &DURATION,
         &LAST_SAMPLES,
@@ -171,11 +206,12 @@ pub fn rules(groups: &[GroupStats], state_failures: u64) -> Vec<Family> {
     .into_iter()
     .map(Family::new)
     .collect();
-    for group in groups {
+    for group in &groups {
         let labels = Labels::new(&[("rule_group", &format!("{};{}", group.file, group.name))]);
-        let values: [Option<Value>; 8] = [
+        let values: [Option<Value>; 9] = [
             Some(group.evaluations.into()),
             Some(group.failures.into()),
+            Some(group.failed_templates.into()),
             Some(group.missed.into()),
             group
                 .last_evaluation
@@ -202,6 +238,8 @@ pub fn rules(groups: &[GroupStats], state_failures: u64) -> Vec<Family> {
         sum(|group| group.firing),
     );
     all.push(alerts);
-    all.push(single(&STATE_FAILURES, state_failures));
+    all.push(single(&STATE_FAILURES, manager.persistence_failures()));
+    all.push(single(&STATE_HEALTHY, manager.is_persistent()));
+    all.push(single(&STATE_CORRUPTIONS, manager.state_corruptions()));
     all
 }

@@ -3,13 +3,15 @@
 
 pub mod families;
 mod plan;
+mod shown;
 mod source;
 mod state_dir;
+mod surroundings;
 mod views;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tidegauge_alerts::alert::Database;
@@ -18,10 +20,9 @@ use tidegauge_alerts::api::v1::{Api, Settings, Sources};
 use tidegauge_alerts::api::{Routes, SelfMetrics};
 use tidegauge_alerts::clock::{Clock, HostClock};
 use tidegauge_alerts::feed::{Feeds, Source};
-use tidegauge_alerts::rule::{Limits, Manager, Pace, World};
+use tidegauge_alerts::rule::Manager;
 use tidegauge_alerts::window::{Keeper, Window};
 use tidegauge_model::metric::Family;
-use tidegauge_promql::Labels;
 use tidegauge_web::reload::ReloadRequest;
 use tidegauge_web::secure::Security;
 use tidegauge_web::{HttpStats, Options, bind, serve};
@@ -29,14 +30,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
+use crate::reload::Outcome;
 
 pub use self::plan::Plan;
 pub use self::source::InProcess;
 pub use self::state_dir::StateDir;
-use self::views::{Fed, Looked, Program, Ruled, Watched};
-
-/// After how long a firing alert is handed over again (Prometheus: 1 minute).
-const RESEND_DELAY: std::time::Duration = std::time::Duration::from_secs(60);
+use self::surroundings::{Surroundings, pace};
+use self::views::{Fed, InUse, Looked, Program, Ruled};
 
 /// What a sidecar is started with.
 pub struct Start {
@@ -60,13 +60,13 @@ pub struct Start {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// The flags as they are shown.
     pub flags: BTreeMap<String, String>,
-    /// More families for its `/metrics`.
-    pub extra: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
+    /// How reading the configuration went.
+    pub outcome: Arc<Outcome>,
 }
 
 /// A running sidecar.
 pub struct Sidecar {
-    plans: mpsc::UnboundedSender<Plan>,
+    plans: mpsc::UnboundedSender<(Plan, oneshot::Sender<()>)>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -109,10 +109,14 @@ impl Sidecar {
         })
     }
 
-    /// Does from now on what this says.
-    pub fn apply(&self, plan: Plan) {
-        // It has ended only when the program does.
-        let _ = self.plans.send(plan);
+    /// Does what this says; it is in use when this returns.
+    pub async fn apply(&self, plan: Plan) -> Result<(), Failure> {
+        let (done, applied) = oneshot::channel();
+        // It has ended only when the program does, which the answer tells too.
+        let _ = self.plans.send((plan, done));
+        applied
+            .await
+            .map_err(|_| Failure::failed("the sidecar stopped; please report it"))
     }
 }
 
@@ -133,16 +137,16 @@ struct Itself {
     window: Arc<Window>,
     manager: Arc<Manager>,
     feeds: Arc<Feeds>,
-    extra: Arc<dyn Fn() -> Vec<Family> + Send + Sync>,
+    outcome: Arc<Outcome>,
 }
 
 impl SelfMetrics for Itself {
     fn families(&self) -> Vec<Family> {
         [
-            families::rules(&self.manager.stats(), self.manager.persistence_failures()),
+            families::rules(&self.manager),
             families::window(&self.window.stats()),
             self.feeds.families(),
-            (self.extra)(),
+            self.outcome.families(),
         ]
         .concat()
     }
@@ -155,7 +159,7 @@ impl SelfMetrics for Itself {
 
 async fn run(
     start: Start,
-    mut plans: mpsc::UnboundedReceiver<Plan>,
+    mut plans: mpsc::UnboundedReceiver<(Plan, oneshot::Sender<()>)>,
     stopped: oneshot::Receiver<()>,
     tell: impl FnOnce(Result<(), Failure>),
 ) {
@@ -170,9 +174,18 @@ async fn run(
         .clone()
         .unwrap_or_else(|| address_of(&host_name, &listeners));
     let plan = start.plan;
+    let in_use = Arc::new(Mutex::new(InUse::of(&plan)));
     let folder = start.state.path().join("window");
     let (window, restored) = Window::open(folder, plan.window, plan.demands, Arc::clone(&clock));
-    tracing::info!(?restored, "window");
+    for problem in &restored.problems {
+        tracing::warn!(problem, "the window was not restored whole");
+    }
+    tracing::info!(
+        series = restored.series,
+        samples = restored.samples,
+        torn_bytes = restored.torn_bytes,
+        "window restored"
+    );
     let window = Arc::new(window);
     let keeper = match Keeper::start(Arc::clone(&window)) {
         Ok(keeper) => keeper,
@@ -184,28 +197,19 @@ async fn run(
     };
     let database = Database::open(start.state.path(), clock.now());
     let feeds = Arc::new(Feeds::new(window.clone(), Arc::clone(&clock), start.source));
-    let world = World {
-        limits: Limits {
-            lookback: start.queries.lookback,
-            max_samples: start.queries.max_samples,
-            timeout: start.queries.timeout,
-            default_step: start.queries.default_step,
-        },
-        health: Some(Arc::new(Watched(Arc::clone(&feeds)))),
+    let surroundings = Surroundings {
+        window: Arc::clone(&window),
+        feeds: Arc::clone(&feeds),
+        clock: Arc::clone(&clock),
+        queries: start.queries.clone(),
         external_url: Arc::from(external_url.as_str()),
-        external_labels: Labels::new(&plan.global.external_labels),
-        ..World::of(window.clone())
-    };
-    let pace = Pace {
-        evaluation_interval: plan.global.evaluation_interval,
-        resend_delay: RESEND_DELAY,
     };
     let manager = Arc::new(Manager::new(
-        world,
+        surroundings.world(&plan.global),
         Arc::clone(&clock),
         Some(database),
         None,
-        pace,
+        pace(&plan.global),
     ));
     // Before the rules: a feed that was never scraped counts as down, so that what is restored holds.
     feeds.apply(plan.feeds);
@@ -215,7 +219,7 @@ async fn run(
         window: Arc::clone(&window),
         manager: Arc::clone(&manager),
         feeds: Arc::clone(&feeds),
-        extra: start.extra,
+        outcome: Arc::clone(&start.outcome),
     });
     let sources = Sources {
         index: Arc::new(Looked(Arc::clone(&window))),
@@ -229,7 +233,10 @@ async fn run(
             flags: start.flags,
             started: clock.now(),
             host_name: host_name.clone(),
-            retention: plan.window.retention,
+            outcome: start.outcome,
+            in_use: Arc::clone(&in_use),
+            window: Arc::clone(&window),
+            manager: Arc::clone(&manager),
         }),
     };
     let routes = Routes {
@@ -248,14 +255,16 @@ async fn run(
         ..Options::default()
     };
     tell(Ok(()));
-    let mut pace = Fixed::of(&plan.global);
     let follow = async {
-        while let Some(plan) = plans.recv().await {
-            pace.compare(&plan.global);
+        while let Some((plan, done)) = plans.recv().await {
+            *in_use.lock().unwrap_or_else(PoisonError::into_inner) = InUse::of(&plan);
             window.set_settings(plan.window);
             window.set_demands(plan.demands);
             feeds.apply(plan.feeds);
-            manager.load(plan.groups);
+            let world = surroundings.world(&plan.global);
+            manager.reload(world, pace(&plan.global), plan.groups);
+            // Who asked may have gone.
+            let _ = done.send(());
         }
     };
     let stop = async {
@@ -269,26 +278,6 @@ async fn run(
     feeds.stop();
     // Makes durable what is in memory only.
     drop(keeper);
-}
-
-/// What is taken at the start and kept.
-struct Fixed(crate::config::sidecar::Global);
-
-impl Fixed {
-    fn of(global: &crate::config::sidecar::Global) -> Self {
-        Self(global.clone())
-    }
-
-    fn compare(&mut self, global: &crate::config::sidecar::Global) {
-        let same = global.evaluation_interval == self.0.evaluation_interval
-            && global.external_labels == self.0.external_labels;
-        if !same {
-            tracing::warn!(
-                "evaluation_interval and external_labels of `global` change at the next start only"
-            );
-        }
-        self.0 = global.clone();
-    }
 }
 
 fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {

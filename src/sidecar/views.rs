@@ -1,20 +1,22 @@
 //! What the API shows of window, rules, feeds and the program.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegauge_alerts::alert::{Source, SourceHealth, State};
+use tidegauge_alerts::alert::State;
 use tidegauge_alerts::api::v1::view::{
     Alert, AlertState, Health, Index, Metadata, Rule, RuleGroup, RuleKind, Rules, Runtime, Status,
     Target, Targets,
 };
-use tidegauge_alerts::feed::{Feeds, Health as _, TargetHealth};
+use tidegauge_alerts::feed::{Feeds, TargetHealth};
 use tidegauge_alerts::rule::{self, Manager, RuleView};
 use tidegauge_alerts::window::Window;
-use tidegauge_promql::{
-    Labels, METRIC_NAME, MatchOp, Matcher, Series, Storage, StorageError, Timestamp,
-};
+use tidegauge_promql::{Labels, Matcher, Series, Storage, StorageError, Timestamp};
+
+use super::plan::Plan;
+use super::shown;
+use crate::reload::Outcome;
 
 /// The window, to be looked through.
 pub struct Looked(pub Arc<Window>);
@@ -71,6 +73,11 @@ impl Index for Looked {
         limit: usize,
     ) -> Result<Vec<Labels>, StorageError> {
         Ok(self.0.series(&any_of(matchers), from, to, limit).items)
+    }
+
+    fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let stats = self.0.stats();
+        stats.oldest.zip(stats.newest)
     }
 }
 
@@ -183,20 +190,6 @@ impl Targets for Fed {
     }
 }
 
-/// Whether the metrics that a rule reads come from a feed or collector that is down.
-pub struct Watched(pub Arc<Feeds>);
-
-impl SourceHealth for Watched {
-    fn is_down(&self, source: Source<'_>) -> bool {
-        let named = source.selectors.iter().filter_map(|selector| {
-            let mut matchers = selector.matchers.iter();
-            let name = matchers.find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal)?;
-            Some(source.labels.with(METRIC_NAME, &name.value))
-        });
-        named.into_iter().any(|labels| self.0.is_down(&labels))
-    }
-}
-
 /// The program.
 pub struct Program {
     /// Its version.
@@ -207,8 +200,38 @@ pub struct Program {
     pub started: Timestamp,
     /// Of this host.
     pub host_name: String,
-    /// For queries.
+    /// How reading the configuration went.
+    pub outcome: Arc<Outcome>,
+    /// What of it is in use.
+    pub in_use: Arc<Mutex<InUse>>,
+    /// For its corruptions.
+    pub window: Arc<Window>,
+    /// For those of the state of alerts.
+    pub manager: Arc<Manager>,
+}
+
+/// What of the configuration is shown.
+pub struct InUse {
+    /// As YAML.
+    pub shown: String,
+    /// How long samples are kept for queries.
     pub retention: Duration,
+}
+
+impl InUse {
+    /// Of what is about to be used.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            shown: shown::yaml(plan),
+            retention: plan.window.retention,
+        }
+    }
+}
+
+impl Program {
+    fn in_use(&self) -> MutexGuard<'_, InUse> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Status for Program {
@@ -220,6 +243,10 @@ impl Status for Program {
         self.flags.clone()
     }
 
+    fn config(&self) -> String {
+        self.in_use().shown.clone()
+    }
+
     fn runtime(&self) -> Runtime {
         let folder = std::env::current_dir()
             .map_or_else(|_| String::new(), |path| path.display().to_string());
@@ -228,14 +255,15 @@ impl Status for Program {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Runtime {
             started: Some(self.started),
-            configured: Some(self.started),
-            reload_succeeded: true,
-            corruptions: 0,
+            configured: self.outcome.taken_at(),
+            reload_succeeded: self.outcome.is_successful(),
+            corruptions: self.window.stats().disk.map_or(0, |disk| disk.corrupt)
+                + self.manager.state_corruptions(),
             folder,
             hostname: self.host_name.clone(),
             threads: number(threads),
             processors: number(processors),
-            retention: self.retention,
+            retention: self.in_use().retention,
         }
     }
 }

@@ -56,6 +56,10 @@ impl Status for Shown {
         BTreeMap::new()
     }
 
+    fn config(&self) -> String {
+        "global: {}\n".to_owned()
+    }
+
     fn runtime(&self) -> Runtime {
         Runtime::default()
     }

@@ -142,6 +142,11 @@ impl Database {
         self.lock().failing
     }
 
+    /// How many databases were broken and set aside.
+    pub fn corruptions(&self) -> u64 {
+        self.generation()
+    }
+
     /// Changes when a new database was begun, in which nothing is saved.
     pub fn generation(&self) -> u64 {
         self.lock().generation

@@ -24,6 +24,7 @@ mod target_loop;
 mod testing;
 mod text;
 mod text_keys;
+mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,13 +36,14 @@ use tokio::task::JoinSet;
 
 pub use self::error::ScrapeError;
 pub use self::families::FAMILIES;
-pub use self::health::Health;
+pub use self::health::{Health, Subject};
 pub use self::limits::LabelLimits;
 pub use self::metadata::MetricMetadata;
 pub use self::settings::{Group, HostFeed, Job, Login, Scheme, Secret, Settings, Tls};
 pub use self::snapshot::{Reading, Source};
 pub use self::status::{TargetHealth, TargetStatus};
 pub use self::target::check_address;
+pub use self::watch::Watch;
 
 use self::http::feed::HttpFeed;
 use self::labels::Joiner;
@@ -227,11 +229,19 @@ impl Feeds {
 }
 
 impl Health for Feeds {
-    fn is_down(&self, labels: &Labels) -> bool {
+    fn is_down(&self, subject: Subject<'_>) -> bool {
         let now = self.around.clock.now();
         let running = self.running();
         let mut targets = running.targets.iter();
-        targets.any(|handle| health::is_down(&handle.shared, labels, now))
+        targets.any(|handle| health::is_down(&handle.shared, subject, now))
+    }
+
+    fn unread(&self, subject: Subject<'_>) -> Vec<Labels> {
+        let mut unread = Vec::new();
+        for handle in &self.running().targets {
+            health::unread(&handle.shared, subject, &mut unread);
+        }
+        unread
     }
 }
 

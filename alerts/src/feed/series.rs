@@ -13,7 +13,7 @@ use super::limits::LabelLimits;
 use super::metadata::Metadata;
 
 /// What Prometheus adds to each scrape, in its order.
-const REPORTS: [&str; 5] = [
+pub(super) const REPORTS: [&str; 5] = [
     "up",
     "scrape_duration_seconds",
     "scrape_samples_scraped",

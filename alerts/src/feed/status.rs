@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegauge_promql::{Labels, Timestamp};
 
+use super::cycle::Counts;
 use super::error::ScrapeError;
 use super::exposed::Told;
 use super::metadata::Metadata;
@@ -176,10 +177,20 @@ impl Shared {
                 duplicate = appended.duplicate + counts.duplicate,
                 too_far_ahead = counts.out_of_bounds,
                 no_room = appended.over_limit,
+                hint = refusal_hint(&appended, counts),
                 "samples of a feed are refused"
             );
+        } else if refused == 0 && state.refusing && outcome.error.is_none() {
+            tracing::info!(
+                job = self.target.pool,
+                instance = self.target.labels.get("instance"),
+                "samples of a feed are taken in again"
+            );
         }
-        state.refusing = refused > 0;
+        // A scrape that failed had none to refuse.
+        if outcome.error.is_none() {
+            state.refusing = refused > 0;
+        }
         state.health = match outcome.error {
             None => TargetHealth::Up,
             Some(_) => TargetHealth::Down,
@@ -201,5 +212,18 @@ impl Shared {
             (TargetHealth::Unknown, _, None) => tracing::debug!(job, instance, "feed is up"),
             (TargetHealth::Up, _, None) => {}
         }
+    }
+}
+
+/// What to do about samples that are refused.
+fn refusal_hint(appended: &Appended, counts: Counts) -> &'static str {
+    if appended.over_limit > 0 {
+        "raise window.max_series or window.max_bytes, or have the exporter show less"
+    } else if counts.out_of_bounds > 0 {
+        "do the clocks of both hosts agree?"
+    } else if appended.duplicate + counts.duplicate > 0 {
+        "the exporter shows a series twice, or two targets show the same"
+    } else {
+        "was the clock put back, or does another target show the same series?"
     }
 }

@@ -3,6 +3,7 @@ use std::time::SystemTime;
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels as ModelLabels};
 use tidegauge_model::snapshot::{Group as SnapshotGroup, Snapshot};
+use tidegauge_promql::{METRIC_NAME, MatchOp, Matcher};
 use tokio::time::sleep;
 
 use super::testing::{Recorder, surroundings};
@@ -35,6 +36,18 @@ impl Source for Scripted {
     }
 }
 
+/// Of a metric by its name among the labels.
+fn is_down(feeds: &Feeds, labels: &Labels) -> bool {
+    let named = match labels.name() {
+        "" => vec![],
+        name => vec![Matcher::new(MatchOp::Equal, METRIC_NAME, name)],
+    };
+    feeds.is_down(Subject {
+        labels: &labels.without_name(),
+        matchers: &named,
+    })
+}
+
 fn host() -> HostFeed {
     HostFeed {
         instance: "h:10733".into(),
@@ -64,7 +77,7 @@ async fn what_is_known_of_a_target_follows_its_scrapes() {
     let of_host = Labels::new([("__name__", "t_used_bytes"), ("job", "tidegauge")]);
     let target = feeds.targets().remove(0);
     assert_eq!(target.health, TargetHealth::Unknown);
-    assert!(feeds.is_down(&of_host));
+    assert!(is_down(&feeds, &of_host));
     next_scrape().await;
     let target = feeds.targets().remove(0);
     assert_eq!(
@@ -77,13 +90,13 @@ async fn what_is_known_of_a_target_follows_its_scrapes() {
     );
     assert_eq!(target.url, "http://h:10733/metrics");
     assert_eq!((target.interval, target.timeout), (INTERVAL, Job::TIMEOUT));
-    assert!(!feeds.is_down(&of_host));
+    assert!(!is_down(&feeds, &of_host));
     assert_eq!(feeds.metadata()[0].1[0].metric, "t_used_bytes");
     next_scrape().await;
     let target = feeds.targets().remove(0);
     assert_eq!(target.health, TargetHealth::Down);
     assert_eq!(target.last_error.unwrap().kind(), "no_reading");
-    assert!(feeds.is_down(&of_host));
+    assert!(is_down(&feeds, &of_host));
     assert!(store.last()[0].ends_with(" stale"), "{:?}", store.last());
     let families = feeds.families();
     let failures = families
@@ -111,7 +124,7 @@ async fn a_reload_keeps_what_stays_and_ends_what_goes() {
     assert!(store.samples("scrape_series_added")[1].ends_with(" 0"));
     feeds.apply(Settings::default());
     assert!(feeds.targets().is_empty());
-    assert!(!feeds.is_down(&Labels::new([("job", "tidegauge")])));
+    assert!(!is_down(&feeds, &Labels::new([("job", "tidegauge")])));
     sleep(INTERVAL * 4).await;
     assert!(
         store

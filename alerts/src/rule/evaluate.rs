@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
-use tidegauge_promql::{Labels, METRIC_NAME, Query, Sample, Timestamp, VectorSample};
+use tidegauge_promql::{Labels, METRIC_NAME, Query, Sample, Selector, Timestamp, VectorSample};
 
+use super::failure::Failure;
 use super::file::{AlertSpec, RuleSpec};
 use super::world::World;
-use crate::alert::{Active, Alert, Hit, Source, Terms};
-use crate::template::Scope;
+use crate::alert::{Active, Alert, Hit, Source, StepError, Terms};
+use crate::template::{Scope, Template};
 
 /// The label that names an alert.
 pub const ALERT_NAME: &str = "alertname";
@@ -33,11 +34,26 @@ pub struct Moment<'a> {
 /// Samples to be written.
 pub type Batch = Vec<(Labels, Sample)>;
 
+/// What to do about two samples of one identity.
+const TWINS: &str = "aggregate, or let a label that tells them apart as it is";
+
+/// What to do about too many.
+const BEYOND: &str = "narrow the expression, or raise the group's limit";
+
+/// Templates of a rule that failed at one evaluation.
+#[derive(Debug, Default)]
+pub struct Failed {
+    /// How many.
+    pub count: u64,
+    /// What the last one said.
+    pub error: String,
+}
+
 /// Evaluates a recording rule.
 ///
 /// # Errors
 /// Why there are no samples.
-pub fn record(rule: &RuleSpec, moment: Moment<'_>) -> Result<Batch, String> {
+pub fn record(rule: &RuleSpec, moment: Moment<'_>) -> Result<Batch, Failure> {
     let samples = moment.world.ask(&rule.query, moment.sampled_at)?;
     let mut seen = FxHashSet::default();
     let mut batch = Vec::with_capacity(samples.len());
@@ -45,21 +61,26 @@ pub fn record(rule: &RuleSpec, moment: Moment<'_>) -> Result<Batch, String> {
         let name = [(METRIC_NAME, rule.name.as_str())];
         let labels = Labels::new(labels.iter().chain(name).chain(rule.labels.iter()));
         if !seen.insert(labels.clone()) {
-            return Err(
-                "vector contains metrics with the same labelset after applying rule labels".into(),
-            );
+            return Err(Failure::new(
+                "vector contains metrics with the same labelset after applying rule labels",
+                TWINS,
+            ));
         }
         let time = moment.sampled_at;
         batch.push((labels, Sample { time, ..sample }));
     }
     if moment.limit > 0 && batch.len() > moment.limit {
         let (limit, count) = (moment.limit, batch.len());
-        return Err(format!("exceeded limit of {limit} with {count} series"));
+        return Err(Failure::new(
+            format!("exceeded limit of {limit} with {count} series"),
+            BEYOND,
+        ));
     }
     Ok(batch)
 }
 
-/// Evaluates an alerting rule: changes the alerts, and says what `ALERTS` and `ALERTS_FOR_STATE` are.
+/// Evaluates an alerting rule: changes the alerts, and says what `ALERTS` and `ALERTS_FOR_STATE` are, and which templates
+/// failed. `origins` is all that the rule reads, through recording rules too.
 ///
 /// # Errors
 /// Why the alerts stay as they were.
@@ -67,14 +88,16 @@ pub fn alert(
     rule: &RuleSpec,
     spec: &AlertSpec,
     active: &mut Active,
+    origins: &[Selector],
     moment: Moment<'_>,
-) -> Result<Batch, String> {
+) -> Result<(Batch, Failed), Failure> {
     let world = moment.world;
     let samples = world.ask(&rule.query, moment.sampled_at)?;
     let scope = scope(world, moment.at);
+    let mut failed = Failed::default();
     let hits = samples
         .into_iter()
-        .map(|sample| hit(rule, spec, sample, &scope))
+        .map(|sample| hit(rule, spec, sample, &scope, &mut failed))
         .collect();
     let terms = Terms {
         hold: ms(spec.hold),
@@ -85,7 +108,7 @@ pub fn alert(
     let is_down = |labels: &Labels| {
         let source = Source {
             labels,
-            selectors: rule.query.selectors(),
+            selectors: origins,
         };
         world
             .health
@@ -94,11 +117,16 @@ pub fn alert(
     };
     active
         .step(moment.at, hits, terms, &is_down)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| {
+            let hint = match &error {
+                StepError::Duplicate => TWINS,
+                StepError::Limit { .. } => BEYOND,
+            };
+            Failure::new(error.to_string(), hint)
+        })?;
     let alive = active.iter().filter(|alert| alert.is_active());
-    Ok(alive
-        .flat_map(|alert| series(rule, alert, moment.sampled_at))
-        .collect())
+    let batch = alive.flat_map(|alert| series(rule, alert, moment.sampled_at));
+    Ok((batch.collect(), failed))
 }
 
 /// For how long after an outage or a restart a missing answer means nothing: until a rate can have two samples and
@@ -115,18 +143,31 @@ fn scope(world: &World, at: Timestamp) -> Scope {
         external_labels: world.external_labels.clone(),
         ask: Arc::new(move |text| {
             let query = Query::parse(text).map_err(|error| error.to_string())?;
-            asked.ask(&query, at)
+            asked.ask(&query, at).map_err(|failure| failure.message)
         }),
     }
 }
 
-fn hit(rule: &RuleSpec, spec: &AlertSpec, sample: VectorSample, scope: &Scope) -> Hit {
+fn hit(
+    rule: &RuleSpec,
+    spec: &AlertSpec,
+    sample: VectorSample,
+    scope: &Scope,
+    failed: &mut Failed,
+) -> Hit {
     let value = sample.sample.value;
-    let expand = |(name, template): &(String, crate::template::Template)| {
-        (name.clone(), template.expand(&sample.labels, value, scope))
+    let mut expand = |(name, template): &(String, Template)| {
+        let text = template.expand(&sample.labels, value, scope);
+        // A text that cannot be made says so, and the alert fires with it.
+        let text = text.unwrap_or_else(|error| {
+            failed.count += 1;
+            failed.error = error.to_string();
+            error.in_place_of_text()
+        });
+        (name.clone(), text)
     };
-    let own: Vec<(String, String)> = spec.labels.iter().map(expand).collect();
-    let annotations: BTreeMap<String, String> = spec.annotations.iter().map(expand).collect();
+    let own: Vec<(String, String)> = spec.labels.iter().map(&mut expand).collect();
+    let annotations: BTreeMap<String, String> = spec.annotations.iter().map(&mut expand).collect();
     let labels = sample
         .labels
         .iter()

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
-use tidegauge_promql::{Labels, STALE, Sample, Timestamp};
+use tidegauge_promql::{Labels, STALE, Sample, Selector, Timestamp};
 
-use super::evaluate::{self, Batch, Moment, grace, ms};
+use super::evaluate::{self, Batch, Failed, Moment, grace, ms};
+use super::failure::Failure;
 use super::file::{GroupSpec, RuleSpec};
+use super::lineage::Lineage;
 use super::world::World;
 use crate::alert::{Active, Alert, Database, Delivery, Due, RuleKey, Saved};
 
@@ -47,8 +49,12 @@ pub struct Rule {
     pub took: Duration,
     /// When it was evaluated, in milliseconds.
     pub evaluated_at: Option<Timestamp>,
+    /// Whether a template failed at the last evaluation.
+    pub template_failed: bool,
     /// Its alerts.
     pub active: Active,
+    /// All that it reads, through recording rules too.
+    origins: Vec<Selector>,
     key: RuleKey,
     written: FxHashSet<Labels>,
 }
@@ -82,6 +88,8 @@ pub struct Evaluated {
     pub failed: u64,
     /// Samples that they gave.
     pub samples: u64,
+    /// Templates that failed.
+    pub failed_templates: u64,
 }
 
 impl Group {
@@ -97,9 +105,11 @@ impl Group {
                 spec: Arc::clone(rule),
                 health: Health::Unknown,
                 last_error: String::new(),
+                template_failed: false,
                 took: Duration::ZERO,
                 evaluated_at: None,
                 active: Active::default(),
+                origins: rule.query.selectors().to_vec(),
                 key: RuleKey {
                     file: file.to_string(),
                     group: spec.name.clone(),
@@ -122,6 +132,13 @@ impl Group {
         }
     }
 
+    /// Finds out what its rules read of what others record.
+    pub fn trace(&mut self, lineage: &Lineage<'_>) {
+        for rule in &mut self.rules {
+            rule.origins = lineage.origins(&rule.spec);
+        }
+    }
+
     /// Evaluates all rules as of a time. Each sees what those before it gave. One that fails keeps its alerts.
     pub fn evaluate(&mut self, at: Timestamp, world: &World) -> Evaluated {
         let begun = Instant::now();
@@ -141,19 +158,15 @@ impl Group {
             rule.evaluated_at = Some(at);
             sum.rules += 1;
             match samples {
-                Ok(samples) => {
-                    rule.health = Health::Good;
-                    rule.last_error.clear();
+                Ok((samples, templates)) => {
                     sum.samples += samples;
+                    sum.failed_templates += templates.count;
+                    rule.tell_templates(&templates);
+                    rule.went_well();
                 }
-                Err(error) => {
+                Err(failure) => {
                     sum.failed += 1;
-                    // Once for each reason: a rule that fails does so at each evaluation.
-                    if rule.health != Health::Bad || rule.last_error != error {
-                        tracing::warn!(file = %self.file, group = %self.spec.name, rule = %rule.spec.name, %error, "a rule failed");
-                    }
-                    rule.health = Health::Bad;
-                    rule.last_error = error;
+                    rule.failed(failure);
                 }
             }
         }
@@ -209,6 +222,7 @@ impl Group {
             rule.active = former.active;
             rule.health = former.health;
             rule.last_error = former.last_error;
+            rule.template_failed = former.template_failed;
             rule.took = former.took;
             rule.evaluated_at = former.evaluated_at;
             let longer = |spec: &RuleSpec| spec.alert().map(|alert| ms(alert.hold));
@@ -295,12 +309,68 @@ impl Group {
 }
 
 impl Rule {
-    /// Evaluates and writes; how many samples it gave.
-    fn evaluate(&mut self, moment: Moment<'_>) -> Result<u64, String> {
+    /// Logs a failure once for each reason: a rule that fails does so at each evaluation.
+    fn failed(&mut self, failure: Failure) {
+        if self.health != Health::Bad || !failure.is_like(&self.last_error) {
+            let (key, line) = (&self.key, self.spec.place.0);
+            tracing::warn!(
+                file = key.file,
+                line,
+                group = key.group,
+                rule = key.name,
+                error = failure.message,
+                hint = failure.hint,
+                "a rule failed; its alerts stay as they are"
+            );
+        }
+        self.health = Health::Bad;
+        self.last_error = failure.message;
+    }
+
+    fn went_well(&mut self) {
+        if self.health == Health::Bad {
+            let key = &self.key;
+            tracing::info!(
+                file = key.file,
+                group = key.group,
+                rule = key.name,
+                "the rule can be evaluated again"
+            );
+        }
+        self.health = Health::Good;
+        self.last_error.clear();
+    }
+
+    /// Logs once that templates fail, and once that they work again.
+    fn tell_templates(&mut self, failed: &Failed) {
+        let (key, line) = (&self.key, self.spec.place.0);
+        if failed.count > 0 && !self.template_failed {
+            tracing::warn!(
+                file = key.file,
+                line,
+                group = key.group,
+                rule = key.name,
+                error = failed.error,
+                hint = "correct the template; `tidegauge test rules` tries it",
+                "a template failed; the alert goes on with the error in place of the text"
+            );
+        } else if failed.count == 0 && self.template_failed {
+            tracing::info!(
+                file = key.file,
+                group = key.group,
+                rule = key.name,
+                "the rule's templates work again"
+            );
+        }
+        self.template_failed = failed.count > 0;
+    }
+
+    /// Evaluates and writes; how many samples it gave, and templates that failed.
+    fn evaluate(&mut self, moment: Moment<'_>) -> Result<(u64, Failed), Failure> {
         let spec = Arc::clone(&self.spec);
-        let mut batch = match spec.alert() {
-            Some(alert) => evaluate::alert(&spec, alert, &mut self.active, moment)?,
-            None => evaluate::record(&spec, moment)?,
+        let (mut batch, templates) = match spec.alert() {
+            Some(alert) => evaluate::alert(&spec, alert, &mut self.active, &self.origins, moment)?,
+            None => (evaluate::record(&spec, moment)?, Failed::default()),
         };
         let samples = batch.len();
         let written: FxHashSet<Labels> = batch.iter().map(|(labels, _)| labels.clone()).collect();
@@ -324,9 +394,13 @@ impl Rule {
             + &complaint(refused.duplicate, "another value at the same time")
             + &complaint(refused.over_limit, "no room in the window");
         if complaints.is_empty() {
-            Ok(u64::try_from(samples).unwrap_or(u64::MAX))
+            Ok((u64::try_from(samples).unwrap_or(u64::MAX), templates))
         } else {
-            Err(complaints.trim_end_matches("; ").to_owned())
+            let hint = match refused.over_limit {
+                0 => "did the clock jump, or does another rule write the same series?",
+                _ => "raise window.max_series or window.max_bytes, or take in less",
+            };
+            Err(Failure::new(complaints.trim_end_matches("; "), hint))
         }
     }
 }

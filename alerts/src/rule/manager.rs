@@ -1,7 +1,7 @@
 //! Runs all groups, each on its own timer and thread, so that a slow one delays only itself.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use tokio::time::sleep;
 use super::evaluate::ms;
 use super::file::{GroupSpec, RuleSpec};
 use super::group::{Evaluated, Group};
-use super::slots::{Slot, Slots};
+use super::lineage::Lineage;
+use super::runner::{Counts, Runner};
 use super::view::{self, GroupView};
 use super::world::World;
 use crate::alert::{Database, Due, State};
@@ -42,28 +43,28 @@ pub struct Manager {
     groups: Mutex<Vec<Running>>,
 }
 
-struct Shared {
-    world: World,
-    clock: Arc<dyn Clock>,
+/// What all groups have in common.
+pub struct Shared {
+    around: RwLock<Around>,
+    pub clock: Arc<dyn Clock>,
     database: Option<Database>,
     outbox: Option<Arc<dyn Outbox>>,
+}
+
+/// What a reload may replace. Each evaluation takes it as it is when it begins.
+#[derive(Clone)]
+struct Around {
+    world: Arc<World>,
     pace: Pace,
 }
 
-struct Running {
+/// A group that runs.
+pub struct Running {
     key: (Arc<str>, String),
     counts: Arc<Counts>,
     view: Arc<RwLock<Arc<GroupView>>>,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<Option<Group>>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    evaluations: AtomicU64,
-    failures: AtomicU64,
-    missed: AtomicU64,
-    last_samples: AtomicU64,
+    pub stop: watch::Sender<bool>,
+    pub task: JoinHandle<Option<Group>>,
 }
 
 /// Numbers of a group, for metrics.
@@ -79,6 +80,8 @@ pub struct GroupStats {
     pub failures: u64,
     /// Evaluations of the group that were left out, since the one before took too long.
     pub missed: u64,
+    /// Templates that failed.
+    pub failed_templates: u64,
     /// Samples of the last evaluation.
     pub last_samples: u64,
     /// How long the last evaluation took.
@@ -106,14 +109,31 @@ impl Manager {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                world,
+                around: RwLock::new(Around {
+                    world: Arc::new(world),
+                    pace,
+                }),
                 clock,
                 database,
                 outbox,
-                pace,
             }),
             groups: Mutex::default(),
         }
+    }
+
+    /// As [`Manager::load`], in another world and at another pace: external labels, limits and intervals change with the
+    /// rules.
+    pub fn reload(&self, world: World, pace: Pace, files: Vec<(Arc<str>, Vec<GroupSpec>)>) {
+        let around = Around {
+            world: Arc::new(world),
+            pace,
+        };
+        *self
+            .shared
+            .around
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = around;
+        self.load(files);
     }
 
     /// Runs the groups of these files instead of those that run. What was known of rules whose name and labels are
@@ -133,11 +153,13 @@ impl Manager {
             .map(|group| (group.key.clone(), group))
             .collect();
         let mut keys = Vec::new();
-        for (file, specs) in files {
+        let interval = shared.around().pace.evaluation_interval;
+        let lineage = Lineage::of(files.iter().flat_map(|(_, specs)| specs));
+        for (file, specs) in &files {
             for spec in specs {
                 let key = (file.clone(), spec.name.clone());
-                let interval = shared.pace.evaluation_interval;
-                let mut group = Group::new(file.clone(), spec, interval);
+                let mut group = Group::new(file.clone(), spec.clone(), interval);
+                group.trace(&lineage);
                 keys.extend(group.keys());
                 if let Some(database) = &shared.database {
                     group.restore(&saved, now, database.generation());
@@ -182,6 +204,20 @@ impl Manager {
         self.shared.database.as_ref().map_or(0, Database::failures)
     }
 
+    /// How often what is saved of alerts was broken and set aside.
+    pub fn state_corruptions(&self) -> u64 {
+        self.shared
+            .database
+            .as_ref()
+            .map_or(0, Database::corruptions)
+    }
+
+    /// Whether alerts can be saved now.
+    pub fn is_persistent(&self) -> bool {
+        let database = self.shared.database.as_ref();
+        database.is_some_and(|database| !database.is_failing())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,6 +245,7 @@ impl Running {
             failures: self.counts.failures.load(Relaxed),
             missed: self.counts.missed.load(Relaxed),
             last_samples: self.counts.last_samples.load(Relaxed),
+            failed_templates: self.counts.failed_templates.load(Relaxed),
             last_duration: view.evaluation_time,
             last_evaluation: view.last_evaluation,
             interval: view.interval,
@@ -261,93 +298,24 @@ async fn end(shared: Arc<Shared>, gone: Running) {
     let ended_at = shared.clock.now();
     sleep(2 * group.interval).await;
     // Only a panic or the end of the program can end it early.
-    let _ended = spawn_blocking(move || group.end_all(ended_at, &shared.world)).await;
-}
-
-struct Runner {
-    shared: Arc<Shared>,
-    counts: Arc<Counts>,
-    view: Arc<RwLock<Arc<GroupView>>>,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Runner {
-    async fn run(mut self, mut group: Group, former: Option<Running>) -> Option<Group> {
-        if let Some(former) = former {
-            former.stop.send_replace(true);
-            if let Ok(Some(former)) = former.task.await {
-                group.take_over(former);
-            }
-        }
-        self.show(&group);
-        let slots = Slots::of(&group.file, &group.spec.name, group.interval);
-        let mut last = group.evaluated_at;
-        while !*self.stopped.borrow() {
-            let now = self.shared.clock.now();
-            let wait = u64::try_from(slots.after(now) - now).unwrap_or(1);
-            tokio::select! {
-                () = sleep(Duration::from_millis(wait)) => {}
-                _ = self.stopped.changed() => break,
-            }
-            match slots.due(last, self.shared.clock.now()) {
-                Slot::Wait => {}
-                Slot::Due { at, missed } => {
-                    self.counts.missed.fetch_add(missed, Relaxed);
-                    last = Some(at);
-                    group = self.evaluate(group, at).await?;
-                }
-            }
-        }
-        Some(group)
-    }
-
-    /// Evaluates on a thread of its own; the group comes back even if that panics.
-    async fn evaluate(&self, group: Group, at: Timestamp) -> Option<Group> {
-        let shared = Arc::clone(&self.shared);
-        let shelf = Arc::new(Mutex::new(Some(group)));
-        let work = Arc::clone(&shelf);
-        let done = spawn_blocking(move || {
-            let mut shelf = work.lock().unwrap_or_else(PoisonError::into_inner);
-            match shelf.as_mut() {
-                Some(group) => shared.evaluate(group, at),
-                None => Evaluated::default(),
-            }
-        });
-        let sum = match done.await {
-            Ok(sum) => sum,
-            // A mistake of ours: the group goes on with what it knows.
-            Err(error) => {
-                tracing::error!(%error, "an evaluation broke off");
-                Evaluated {
-                    rules: 1,
-                    failed: 1,
-                    samples: 0,
-                }
-            }
-        };
-        self.counts.evaluations.fetch_add(sum.rules, Relaxed);
-        self.counts.failures.fetch_add(sum.failed, Relaxed);
-        self.counts.last_samples.store(sum.samples, Relaxed);
-        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = shelf.take()?;
-        self.show(&group);
-        Some(group)
-    }
-
-    fn show(&self, group: &Group) {
-        let shown = Arc::new(view::of(group));
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = shown;
-    }
+    let _ended = spawn_blocking(move || group.end_all(ended_at, &shared.around().world)).await;
 }
 
 impl Shared {
-    fn evaluate(&self, group: &mut Group, at: Timestamp) -> Evaluated {
-        let sum = group.evaluate(at, &self.world);
+    fn around(&self) -> Around {
+        let around = self.around.read().unwrap_or_else(PoisonError::into_inner);
+        around.clone()
+    }
+
+    /// Evaluates a group, saves what came of it, and hands over what is to be sent.
+    pub fn evaluate(&self, group: &mut Group, at: Timestamp) -> Evaluated {
+        let Around { world, pace } = self.around();
+        let sum = group.evaluate(at, &world);
         // Saved before anybody is told: what was told is known after a crash.
         self.save(group);
         if let Some(outbox) = &self.outbox {
             let mut told = false;
-            for (rule, due) in group.due(at, self.pace.resend_delay) {
+            for (rule, due) in group.due(at, pace.resend_delay) {
                 if outbox.accept(&group.rules[rule].spec, &due) {
                     group.sent(rule, &due.alert.labels, at);
                     told = true;

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidegauge_promql::{Labels, MemoryStorage, Sample, Timestamp};
+use tidegauge_promql::{Labels, MemoryStorage, STALE, Sample, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use super::manager::{Manager, Outbox, Pace};
 use super::{RuleSpec, World, parse};
-use crate::alert::{Database, Due, State};
+use crate::alert::{Database, Due, Source, SourceHealth, State};
 use crate::clock::Clock;
 
 /// Tokio's time, from an hour of our age on, put forward or back by an offset.
@@ -40,6 +40,11 @@ impl Outbox for Kept {
 
 const RULES: &str = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: vector(1)}, {record: r, expr: '1'}]}, {name: h, rules: [{record: s, expr: '2'}]}]";
 
+const PACE: Pace = Pace {
+    evaluation_interval: Duration::from_secs(60),
+    resend_delay: Duration::from_secs(60),
+};
+
 struct Bench {
     clock: Arc<Paused>,
     store: Arc<MemoryStorage>,
@@ -51,10 +56,7 @@ fn bench(folder: &Path, clock: Arc<Paused>) -> Bench {
     let store = Arc::new(MemoryStorage::new());
     let outbox = Arc::new(Kept::default());
     let database = Database::open(folder, clock.now());
-    let pace = Pace {
-        evaluation_interval: Duration::from_secs(60),
-        resend_delay: Duration::from_secs(60),
-    };
+    let pace = PACE;
     let manager = Manager::new(
         World::of(store.clone()),
         clock.clone(),
@@ -122,6 +124,85 @@ async fn groups_run_at_their_intervals_and_over_reloads() {
     assert_eq!(alerting.alerts[0].value, 2.0);
     bench.manager.stop().await;
     assert!(bench.manager.view().is_empty());
+}
+
+const SLOW: &str = "groups: [{name: g, rules: [{alert: A, expr: vector(1), annotations: {site: '{{ $externalLabels.site }}'}}]}]";
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_replaces_labels_and_interval_and_keeps_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = bench(folder.path(), clock());
+    bench.load(SLOW);
+    sleep(Duration::from_secs(120)).await;
+    let alert = |bench: &Bench| {
+        let view = bench.manager.view();
+        view[0].rules[0].alerting.as_ref().unwrap().alerts[0].clone()
+    };
+    let before = alert(&bench);
+    assert_eq!(before.annotations["site"], "");
+    let evaluations = || bench.manager.stats()[0].evaluations;
+    let counted = evaluations();
+    let world = World {
+        external_labels: Labels::new([("site", "north")]),
+        ..World::of(bench.store.clone())
+    };
+    let pace = Pace {
+        evaluation_interval: Duration::from_secs(10),
+        resend_delay: Duration::from_secs(60),
+    };
+    let files = vec![("r.yml".into(), parse(SLOW).unwrap())];
+    bench.manager.reload(world, pace, files);
+    sleep(Duration::from_secs(60)).await;
+    assert!(evaluations() >= counted + 5, "{} {counted}", evaluations());
+    let after = alert(&bench);
+    assert_eq!(after.annotations["site"], "north");
+    assert_eq!(
+        (after.state, after.active_at, after.fired_at),
+        (State::Firing, before.active_at, before.fired_at)
+    );
+}
+
+/// What comes of `x` is down.
+struct WithoutX;
+
+impl SourceHealth for WithoutX {
+    fn is_down(&self, source: Source<'_>) -> bool {
+        let matchers = source.selectors.iter().flat_map(|s| &s.matchers);
+        matchers.into_iter().any(|matcher| matcher.value == "x")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_over_a_recorded_series_holds_for_what_that_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = bench(folder.path(), clock());
+    let rules = "groups: [{name: g, interval: 15s, rules: [{record: a:b, expr: x}, {alert: A, expr: 'a:b > 0'}]}]";
+    let put = |value| {
+        let time = bench.clock.now();
+        bench
+            .store
+            .append(&Labels::new([("__name__", "x")]), Sample { time, value });
+    };
+    put(1.0);
+    bench.load(rules);
+    sleep(Duration::from_secs(30)).await;
+    let firing = || bench.manager.stats()[0].firing;
+    assert_eq!(firing(), 1);
+    let reload = |health: Option<Arc<dyn SourceHealth>>| {
+        let world = World {
+            health,
+            ..World::of(bench.store.clone())
+        };
+        let files = vec![("r.yml".into(), parse(rules).unwrap())];
+        bench.manager.reload(world, PACE, files);
+    };
+    reload(Some(Arc::new(WithoutX)));
+    put(STALE);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(firing(), 1);
+    reload(None);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(firing(), 0);
 }
 
 #[tokio::test(start_paused = true)]

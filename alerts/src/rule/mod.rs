@@ -2,11 +2,14 @@
 
 mod check;
 mod evaluate;
+mod failure;
 pub(crate) mod fields;
 mod file;
 mod group;
+mod lineage;
 mod manager;
 mod problem;
+mod runner;
 mod slots;
 mod view;
 mod world;
@@ -19,6 +22,7 @@ mod tests;
 
 pub use check::{Known, warnings};
 pub use evaluate::{ALERT_NAME, ms};
+pub use failure::Failure;
 pub use file::{AlertSpec, GroupSpec, LOOKBACK, RuleKind, RuleSpec, parse};
 pub use group::{Evaluated, Group, Health, Rule};
 pub use manager::{GroupStats, Manager, Outbox, Pace, longest_reach};

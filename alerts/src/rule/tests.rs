@@ -214,6 +214,34 @@ groups:
 }
 
 #[test]
+fn an_alert_fires_whatever_its_templates_say() {
+    let mut bench = Bench::new(
+        r#"
+groups:
+- name: g
+  rules:
+  - alert: A
+    expr: x
+    annotations: {bad: '{{ query "x(" }}', good: '{{ $value }}'}
+"#,
+    );
+    bench.put(&[("__name__", "x")], 0, 7.0);
+    let sum = bench.group.evaluate(0, &bench.world);
+    assert_eq!((sum.failed, sum.failed_templates), (0, 1));
+    let rule = &bench.group.rules[0];
+    assert!(rule.template_failed && rule.health == Health::Good);
+    let alert = rule.active.iter().next().unwrap();
+    assert_eq!(alert.state, State::Firing);
+    assert_eq!(alert.annotations["good"], "7");
+    let bad = &alert.annotations["bad"];
+    assert!(bad.starts_with("<error expanding template:"), "{bad}");
+    bench.put(&[("__name__", "x")], 1_000, STALE);
+    let sum = bench.group.evaluate(1_000, &bench.world);
+    assert_eq!(sum.failed_templates, 0);
+    assert!(!bench.group.rules[0].template_failed);
+}
+
+#[test]
 fn query_offset_and_a_rule_that_goes() {
     let rules = "groups: [{name: g, query_offset: 1m, rules: [{record: a, expr: x}, {record: b, expr: x}]}]";
     let mut bench = Bench::new(rules);

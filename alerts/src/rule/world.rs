@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tidegauge_promql::{Labels, Options, Query, Storage, Timestamp, Value, VectorSample};
 
+use super::failure::Failure;
 use super::file::LOOKBACK;
 use crate::alert::SourceHealth;
 use crate::store::Store;
@@ -68,7 +69,7 @@ impl World {
     ///
     /// # Errors
     /// Why there is none, in Prometheus's words.
-    pub fn ask(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, String> {
+    pub fn ask(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, Failure> {
         let storage: &dyn Storage = &self.store;
         let deadline = Instant::now() + self.limits.timeout;
         let options = Options {
@@ -78,18 +79,17 @@ impl World {
             interrupt: &|| Instant::now() >= deadline,
             ..Options::default()
         };
-        let answer = query
-            .instant(storage, at, &options)
-            .map_err(|error| error.to_string())?;
+        let answer = query.instant(storage, at, &options)?;
         match answer.value {
             Value::Vector(samples) => Ok(samples),
             Value::Scalar(sample) => Ok(vec![VectorSample {
                 labels: Labels::empty(),
                 sample,
             }]),
-            Value::String(_) | Value::Matrix(_) => {
-                Err("rule result is not a vector or scalar".to_owned())
-            }
+            Value::String(_) | Value::Matrix(_) => Err(Failure::new(
+                "rule result is not a vector or scalar",
+                "correct the expression",
+            )),
         }
     }
 }

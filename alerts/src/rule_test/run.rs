@@ -173,7 +173,10 @@ impl Run<'_> {
 
     fn samples(&self, test: &ExpressionTest) -> Result<(Samples, Samples), String> {
         let query = Query::parse(&test.expression).map_err(|error| error.to_string())?;
-        let answer = self.world.ask(&query, self.test.start + ms(test.at))?;
+        let answer = self
+            .world
+            .ask(&query, self.test.start + ms(test.at))
+            .map_err(|failure| failure.message)?;
         let mut got: Samples = answer
             .into_iter()
             .map(|sample| (sample.labels, sample.sample.value))

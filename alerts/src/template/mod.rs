@@ -22,6 +22,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gotmpl::parse::Parser;
+use thiserror::Error;
 use tidegauge_promql::{Labels, Timestamp, VectorSample};
 
 pub use go_float::shortest as go_number;
@@ -51,6 +52,21 @@ pub struct Scope {
     pub external_labels: Labels,
     /// Answers `query`.
     pub ask: Arc<Ask>,
+}
+
+/// A text could not be made. In Prometheus's words.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("error executing template {template}: {reason}")]
+pub struct TemplateError {
+    template: String,
+    reason: String,
+}
+
+impl TemplateError {
+    /// What is shown where the text would be, as by Prometheus.
+    pub fn in_place_of_text(&self) -> String {
+        format!("<error expanding template: {self}>")
+    }
 }
 
 /// A parsed text.
@@ -90,22 +106,25 @@ impl Template {
         &self.text
     }
 
-    /// The text for a sample. When it cannot be made the answer says so as Prometheus's does:
-    /// `<error expanding template: …>`.
-    pub fn expand(&self, labels: &Labels, value: f64, scope: &Scope) -> String {
+    /// The text for a sample.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub fn expand(
+        &self,
+        labels: &Labels,
+        value: f64,
+        scope: &Scope,
+    ) -> Result<String, TemplateError> {
         let Some(program) = &self.program else {
-            return self.text.clone();
+            return Ok(self.text.clone());
         };
-        match program.run(labels, value, scope) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::warn!(template = %program.name, %error, "a template failed");
-                format!(
-                    "<error expanding template: error executing template {}: {error}>",
-                    program.name
-                )
-            }
-        }
+        program
+            .run(labels, value, scope)
+            .map_err(|reason| TemplateError {
+                template: program.name.clone(),
+                reason,
+            })
     }
 }
 

@@ -42,6 +42,8 @@ pub struct DiskStats {
     pub healthy: bool,
     /// Failures to write since the start.
     pub failures: u64,
+    /// Files that were damaged or of another version when the sidecar started, and are set aside.
+    pub corrupt: u64,
     /// When the last snapshot was complete.
     pub last_snapshot: Option<Timestamp>,
     /// Bytes of the last snapshot.

@@ -109,9 +109,12 @@ impl SelfMetrics {
         );
         for (name, interval, outcome) in collectors {
             let labels = Labels::new(&[("collector", name)]);
-            // One on a timer that has not run yet has neither failed nor succeeded.
-            if outcome.ended.is_some() {
+            // One on a timer that has not run yet has neither failed nor succeeded. One that runs at each scrape was
+            // waited for.
+            if outcome.ended.is_some() || interval.is_none() {
                 success.push(&labels, outcome.success);
+            }
+            if outcome.ended.is_some() {
                 duration.push(&labels, outcome.took.as_secs_f64());
             }
             if let Some(time) = outcome.last_success.and_then(unix_seconds) {
@@ -161,4 +164,25 @@ fn unix_seconds(time: SystemTime) -> Option<f64> {
     time.duration_since(UNIX_EPOCH)
         .ok()
         .map(|d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_never_answered_a_scrape_did_not_succeed() {
+        let never = Outcome::default();
+        let timer = Some(Duration::from_secs(300));
+        let collectors = [("at_scrape", None, &never), ("on_timer", timer, &never)];
+        let families = SelfMetrics::new("1").families(collectors.into_iter());
+        let success = families.iter().find(|f| f.spec.name == SUCCESS.name);
+        let samples: Vec<_> = success
+            .unwrap()
+            .samples
+            .iter()
+            .map(|s| (s.labels.rendered().to_owned(), s.value.as_f64()))
+            .collect();
+        assert_eq!(samples, [("collector=\"at_scrape\"".to_owned(), 0.0)]);
+    }
 }

@@ -16,6 +16,8 @@ pub enum Kind {
     Canceled,
     /// Something here failed.
     Internal,
+    /// There is no such thing here.
+    NotFound,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Timeout => "timeout",
             Self::Canceled => "canceled",
             Self::Internal => "internal",
+            Self::NotFound => "not_found",
         }
     }
 
@@ -37,6 +40,7 @@ impl Kind {
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout | Self::Canceled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotFound => StatusCode::NOT_FOUND,
         }
     }
 }
@@ -62,6 +66,16 @@ impl ApiError {
     /// Of one of its parameters.
     pub fn parameter(name: &str, message: impl std::fmt::Display) -> Self {
         Self::bad_data(format!("invalid parameter {}: {message}", quoted(name)))
+    }
+
+    /// Of an endpoint that a Prometheus has.
+    pub fn not_here(path: &str) -> Self {
+        Self {
+            kind: Kind::NotFound,
+            message: format!(
+                "tidegauge has no {path}: it is no Prometheus with a TSDB, remote storage or service discovery"
+            ),
+        }
     }
 
     /// Of ours.

@@ -1,7 +1,7 @@
 //! Prometheus's HTTP API v1, as of 3.5: what Grafana, promtool and others ask a Prometheus for. The answers
 //! are the same JSON. Nothing here changes anything.
 //!
-//! Left out: `status/config`, which might show secrets; `parse_query`, whose tree is that of Prometheus's own
+//! Left out: `parse_query`, whose tree is that of Prometheus's own
 //! parser; remote read and write, and what administrates a TSDB.
 
 mod error;
@@ -16,6 +16,7 @@ mod selector;
 mod series;
 mod status;
 mod target;
+mod tsdb;
 pub mod view;
 mod work;
 
@@ -104,7 +105,10 @@ impl Api {
         let path = request.uri().path().to_owned();
         let path = path.strip_prefix(PREFIX).unwrap_or_default();
         let Some(endpoint) = Endpoint::of(path) else {
-            return text(StatusCode::NOT_FOUND, "404 page not found\n");
+            return match NOT_HERE.contains(&path) {
+                true => ApiError::not_here(path).respond(),
+                false => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+            };
         };
         match *request.method() {
             Method::GET => {}
@@ -142,6 +146,8 @@ impl Api {
             Endpoint::BuildInfo => Ok(self.build_info()),
             Endpoint::RuntimeInfo => Ok(self.runtime_info()),
             Endpoint::Flags => Ok(self.flags()),
+            Endpoint::Config => Ok(self.config()),
+            Endpoint::Tsdb => self.tsdb(parameters).await,
         }
     }
 }
@@ -164,7 +170,26 @@ enum Endpoint {
     BuildInfo,
     RuntimeInfo,
     Flags,
+    Config,
+    Tsdb,
 }
+
+/// What a Prometheus answers and we do not: who asks is told so in its way.
+const NOT_HERE: &[&str] = &[
+    "admin/tsdb/clean_tombstones",
+    "admin/tsdb/delete_series",
+    "admin/tsdb/snapshot",
+    "alertmanagers",
+    "notifications",
+    "notifications/live",
+    "otlp/v1/metrics",
+    "parse_query",
+    "read",
+    "status/walreplay",
+    "targets/metadata",
+    "targets/relabel_steps",
+    "write",
+];
 
 impl Endpoint {
     fn of(path: &str) -> Option<Self> {
@@ -183,6 +208,8 @@ impl Endpoint {
             "status/buildinfo" => Self::BuildInfo,
             "status/runtimeinfo" => Self::RuntimeInfo,
             "status/flags" => Self::Flags,
+            "status/config" => Self::Config,
+            "status/tsdb" => Self::Tsdb,
             other => {
                 let name = other.strip_prefix("label/")?.strip_suffix("/values")?;
                 let name = percent_decode_str(name).decode_utf8_lossy().into_owned();

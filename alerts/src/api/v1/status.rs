@@ -32,6 +32,16 @@ impl Api {
         })
     }
 
+    /// `status/config`: what is in use, in Prometheus's words.
+    pub(super) fn config(&self) -> Reply {
+        let shown = self.sources.status.config();
+        Reply::of(|out| {
+            json::raw("{\"yaml\":", out);
+            json::text(&shown, out);
+            out.push(b'}');
+        })
+    }
+
     /// `status/flags`.
     pub(super) fn flags(&self) -> Reply {
         let flags = self.sources.status.flags();

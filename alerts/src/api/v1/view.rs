@@ -73,6 +73,11 @@ pub trait Index: Storage + Send + Sync {
         labels.truncate(limit);
         Ok(labels)
     }
+
+    /// The times of the oldest and the newest sample, where that is known.
+    fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        None
+    }
 }
 
 impl Index for tidegauge_promql::MemoryStorage {}
@@ -236,6 +241,9 @@ pub trait Status: Send + Sync {
 
     /// Flags and their values, without whatever may be a secret.
     fn flags(&self) -> BTreeMap<String, String>;
+
+    /// The configuration in use as YAML of prometheus.yml, without secrets.
+    fn config(&self) -> String;
 
     /// The present moment's.
     fn runtime(&self) -> Runtime;

@@ -125,6 +125,7 @@ impl Disk {
         let (restored, bad) = load(&self.folder, &listing, &mut state);
         self.number = listing.highest();
         self.stats.last_snapshot = restored.snapshot;
+        self.stats.corrupt = bad.len() as u64;
         self.bad = bad;
         Ok(restored)
     }
