@@ -8,8 +8,6 @@ use tidegauge_rig::post_form;
 pub struct Asked<'a> {
     pub theirs: &'a str,
     pub ours: &'a str,
-    /// Whether ours has what Prometheus scrapes of itself.
-    pub itself: bool,
 }
 
 /// What differs, shown in full for the first few only.
@@ -80,7 +78,8 @@ impl Asked<'_> {
             assert_eq!(answer["status"], "success", "{path} {form}: {answer}");
             let mut data = answer["data"].take();
             if let Some(series) = data["result"].as_array_mut() {
-                series.retain(|series| self.itself || series["metric"]["job"] != "prometheus");
+                // Itself it scrapes too.
+                series.retain(|series| series["metric"]["job"] != "prometheus");
                 series.sort_by_key(|series| series["metric"].to_string());
             }
             data
