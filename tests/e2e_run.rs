@@ -96,7 +96,10 @@ fn the_rules_that_ship_run_over_the_own_exporter_and_others() {
     // What the sidecar tells of itself.
     let metrics = get(sidecar.address(), "/metrics", &[]).unwrap();
     let metrics = metrics.text();
-    assert!(metrics.contains("tidegauge_rule_evaluations_total"), "{metrics}");
+    assert!(
+        metrics.contains("tidegauge_rule_evaluations_total"),
+        "{metrics}"
+    );
     assert!(metrics.contains("tidegauge_feed_targets"), "{metrics}");
     assert!(!sidecar.log().contains("level=error"), "{}", sidecar.log());
 }
@@ -124,7 +127,10 @@ fn what_is_wrong_starts_nothing() {
     let second = started(&state, "", &scratch);
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(2), "{said}");
-    assert!(said.contains("another tidegauge keeps its state in"), "{said}");
+    assert!(
+        said.contains("another tidegauge keeps its state in"),
+        "{said}"
+    );
     drop(running);
 
     // Rules that are wrong are told with file, line and name.

@@ -1,8 +1,9 @@
-//! Parameters of the HTTP API: forms and addresses, times and durations.
+//! Parameters of the HTTP API: forms and addresses, times and durations, selectors of series.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tidegauge_alerts::api::v1::parameter::{Parameters, parse_duration, parse_time};
+use tidegauge_alerts::api::v1::selector::parse_all;
 
 fuzz_target!(|text: &str| {
     let (form, query) = text.split_once('\n').unwrap_or((text, ""));
@@ -26,5 +27,14 @@ fuzz_target!(|text: &str| {
         if let Err(why) = parse_duration(text) {
             assert!(!why.contains('\n'), "{why}");
         }
+    }
+    match parse_all(parameters.all("match[]")) {
+        Ok(all) => {
+            assert_eq!(all.len(), parameters.all("match[]").count());
+            // None of them is everything there is.
+            assert!(all.iter().flatten().count() >= all.len());
+            assert!(all.iter().all(|one| one.iter().any(|m| !m.is_match(""))));
+        }
+        Err(why) => assert!(!why.is_empty()),
     }
 });

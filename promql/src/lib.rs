@@ -64,6 +64,7 @@ pub use duration::{DurationError, parse_duration};
 pub use error::Error;
 pub use labels::{Iter as LabelsIter, Labels};
 pub use memory::MemoryStorage;
+pub use number::go_digit;
 pub use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 pub use query::{Options, Query, ValueKind};
 pub use sample::{STALE, Sample, Samples, Timestamp, is_stale};

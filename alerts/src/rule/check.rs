@@ -101,7 +101,10 @@ fn look(
             Some(name) => format!("did you mean `{name}`?"),
             None => "docs/metrics.md lists them".to_owned(),
         };
-        return Some((format!("neither a collector nor the sidecar has the metric `{metric}`"), hint));
+        return Some((
+            format!("neither a collector nor the sidecar has the metric `{metric}`"),
+            hint,
+        ));
     };
     // Labels may also be added by whoever scrapes: only what looks like a slip is told.
     let has = |name: &str| family.labels.contains(&name) || ADDED.contains(&name);

@@ -1,12 +1,20 @@
 //! Numbers as Go's fmt writes them (strconv/ftoa.go: `%g`, `%v`, `%.4g`).
 
+use tidegauge_promql::go_digit;
+
 /// As `%v` and `%g`: the fewest digits that read back as the same number, with an exponent below 1e-4 and from the
 /// seventh digit before the point on.
 pub fn shortest(value: f64) -> String {
     if let Some(text) = special(value) {
         return text.to_owned();
     }
-    let (negative, digits, exponent) = split(&format!("{value:e}"));
+    let text = format!("{value:e}");
+    let (negative, mut digits, exponent) = split(&text);
+    // Half-way between two of as many digits, Go writes the even one.
+    if let Some((_, digit)) = go_digit(value, text.as_bytes()) {
+        digits.pop();
+        digits.push(char::from(digit));
+    }
     write(
         negative,
         &digits,
@@ -127,6 +135,7 @@ mod tests {
             (f64::NAN, "NaN"),
             (1e21, "1e+21"),
             (5e-324, "5e-324"),
+            (13.847_000_122_070_312_5, "13.847000122070312"),
         ] {
             assert_eq!(shortest(value), text);
         }

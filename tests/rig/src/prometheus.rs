@@ -115,9 +115,16 @@ impl Prometheus {
             targets,
             settings: json!({}),
         };
+        Self::start_jobs_with_rules(which, &[job], rule_files)
+    }
+
+    /// As [`Prometheus::start_with_rules`], with jobs that differ in how they are scraped.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start_with_rules`], and when settings are no map.
+    pub fn start_jobs_with_rules(which: Which, jobs: &[Job<'_>], rule_files: &[PathBuf]) -> Self {
         let global = json!({ "evaluation_interval": "1s" });
-        let scratch = Scratch::new("prometheus");
-        Self::launch(which, &[job], &global, rule_files, scratch)
+        Self::launch(which, jobs, &global, rule_files, Scratch::new("prometheus"))
     }
 
     fn launch(

@@ -12,7 +12,7 @@ pub mod parameter;
 mod query;
 mod reply;
 mod rule;
-mod selector;
+pub mod selector;
 mod series;
 mod status;
 mod target;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use chrono::{DateTime, SecondsFormat};
-use tidegauge_promql::Timestamp;
+use tidegauge_promql::{Timestamp, go_digit};
 
 /// What Go's `time.Time` is before anybody set it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -25,7 +25,18 @@ pub fn value(value: f64, into: &mut Vec<u8>) {
 pub fn decimal(value: f64, into: &mut Vec<u8>) {
     match special(value) {
         Some(text) => into.extend_from_slice(text.as_bytes()),
-        None => print(into, format_args!("{value}")),
+        None => {
+            let start = into.len();
+            print(into, format_args!("{value}"));
+            as_go(value, &mut into[start..]);
+        }
+    }
+}
+
+/// Gives what Rust wrote of a number the digits that Go writes.
+fn as_go(value: f64, text: &mut [u8]) {
+    if let Some((at, digit)) = go_digit(value, text) {
+        text[at] = digit;
     }
 }
 
@@ -35,8 +46,10 @@ pub fn exponential(value: f64, into: &mut Vec<u8>) {
         into.extend_from_slice(text.as_bytes());
         return;
     }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mut text = format!("{value:e}").into_bytes();
+    as_go(value, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    let (digits, exponent) = text.split_once('e').unwrap_or((&*text, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
         None => ('+', exponent),
@@ -118,6 +131,8 @@ mod tests {
             (20.0, "20"),
             (0.1, "0.1"),
             (1e-6, "0.000001"),
+            // Half-way between two: the even one.
+            (13.847_000_122_070_312_5, "13.847000122070312"),
             (1e-7, "1e-07"),
             (-1.25e-7, "-1.25e-07"),
             (1e21, "1e+21"),

@@ -8,6 +8,7 @@ use crate::engine::names::{Same, unite_by};
 use crate::engine::table::{ABSENT, Table, is_present};
 use crate::engine::{Engine, Head};
 use crate::error::Error;
+use crate::number::plain;
 use crate::plan::Grouping;
 
 use super::Groups;
@@ -95,27 +96,4 @@ fn sum_all(counts: Table) -> Table {
         table.push(head, row);
     }
     table
-}
-
-/// As Go's `strconv.FormatFloat(value, 'f', -1, 64)`.
-fn plain(value: f64) -> String {
-    match value {
-        _ if value.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "+Inf".to_owned(),
-        f64::NEG_INFINITY => "-Inf".to_owned(),
-        _ => value.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_exponents() {
-        assert_eq!(plain(1e21), "1000000000000000000000");
-        assert_eq!(plain(0.000_000_1), "0.0000001");
-        assert_eq!(plain(-0.0), "-0");
-        assert_eq!(plain(f64::NEG_INFINITY), "-Inf");
-    }
 }
