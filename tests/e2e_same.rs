@@ -190,7 +190,7 @@ impl Pair {
             &self.theirs.api("/api/v1/rules"),
             &self.ours.api("/api/v1/rules"),
         ]
-        .map(|answer| states(answer));
+        .map(states);
         assert!(theirs.len() > 70, "{}", theirs.len());
         assert_eq!(theirs.len(), ours.len());
         for (theirs, ours) in theirs.iter().zip(&ours) {
