@@ -81,7 +81,7 @@ fn the_rules_that_ship_run_over_the_own_exporter_and_others() {
     assert!(barks.is_some(), "{}", sidecar.log());
 
     // A level that is passed is pending at once: `for` is in minutes.
-    fs::write(fs.mountpoint().join("fill"), vec![1; 54 << 20]).unwrap();
+    fs::write(fs.mountpoint().join("fill"), vec![1; 48 << 20]).unwrap();
     let pending = r#"ALERTS{alertname=~"Tier.*",tier="hot",alertstate="pending"}"#;
     let raised = wait_until(LIMIT, || {
         (!values(&sidecar, pending).is_empty()).then_some(())
