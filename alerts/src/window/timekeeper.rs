@@ -186,17 +186,18 @@ mod tests {
         #[test]
         fn never_blind_for_long(errors in proptest::collection::vec((-2_000i64..2_000, 1i64..90), 0..6)) {
             let mut keeper = Timekeeper::default();
-            let (mut truth, mut newest) = (START, None::<i64>);
+            // The times of the samples of one series.
+            let (mut truth, mut taken) = (START, Vec::<i64>::new());
             let mut blind = 0;
             for (error, minutes) in errors.into_iter().chain([(0, 120)]) {
                 for _ in 0..minutes {
                     truth += MINUTE;
                     let now = truth + error * MINUTE;
-                    if let Some(from) = keeper.observe(now, newest) {
-                        newest = newest.map(|newest| newest.min(from - 1));
+                    if let Some(from) = keeper.observe(now, taken.last().copied()) {
+                        taken.retain(|time| *time < from);
                     }
-                    if newest.is_none_or(|newest| newest < now) {
-                        newest = Some(now);
+                    if taken.last().is_none_or(|newest| *newest < now) {
+                        taken.push(now);
                         blind = 0;
                     } else {
                         blind += 1;
