@@ -168,7 +168,8 @@ impl History {
         writeln!(out, "# EOF")?;
         out.into_inner()?;
         let output = Command::new(promtool)
-            .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
+            .args(["tsdb", "create-blocks-from", "--max-block-duration=18h"])
+            .args(["openmetrics", "--quiet"])
             .args([&file, data])
             .output()
             .with_context(|| format!("{}; run tests/peers.sh first", promtool.display()))?;
