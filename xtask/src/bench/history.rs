@@ -121,7 +121,10 @@ pub fn scraped(text: &str, instance: &str) -> Result<Vec<(Labels, f64)>> {
             continue;
         };
         let name = [(METRIC_NAME, &*sample.name)];
-        let own = sample.labels.iter().map(|(name, value)| (&**name, &**value));
+        let own = sample
+            .labels
+            .iter()
+            .map(|(name, value)| (&**name, &**value));
         let labels = Labels::new(name.into_iter().chain(own).chain(target));
         series.push((labels, sample.value));
     }

@@ -110,6 +110,20 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
+    /// Takes `count` bits, at most 56, if they are what comes next. Whether they were.
+    #[inline]
+    pub(super) fn take_if(&mut self, count: u32, wanted: u64) -> bool {
+        if self.held_count < count {
+            self.fill();
+        }
+        let comes = self.held_count >= count && self.held >> (64 - count) == wanted;
+        if comes {
+            self.held <<= count;
+            self.held_count -= count;
+        }
+        comes
+    }
+
     /// Whether the next bit is set.
     #[inline]
     pub(super) fn bit(&mut self) -> Option<bool> {
