@@ -352,7 +352,7 @@ fn section(table: &str, samples: u64, queries: usize, filled: usize) -> Result<S
     Ok(format!(
         "By `cargo xtask bench promql` (needs root, `tests/peers.sh` and `cargo build --release` before it).\n\n\
          {}. The peer is Debian's Prometheus 3.5. Both hold the same {samples} samples of a host with {FILESYSTEMS}\n\
-         filesystems, 7 h of what the range queries ask for, the peer in blocks on disk as it keeps them itself, and\n\
+         filesystems, 7 h of what the range queries ask for, the peer in blocks on disk of up to 18 h, and\n\
          answer the same {queries} queries over HTTP, in turn. Times are from connecting to the last byte; figures are\n\
          medians with the least and the greatest. Each answer was compared: the same series, times and, but for\n\
          rounding, values; {filled} of them had any (most rules find nothing on a host that is well).\n\n\
