@@ -6,6 +6,12 @@ use tidegauge_promql::{Labels, Sample, Storage};
 pub trait Append {
     /// Appends a batch, in any order of series, of times as they come.
     fn append(&self, batch: &[(Labels, Sample)]) -> Appended;
+
+    /// The store's own copy of these labels, where it has the series and a copy. Who keeps that one instead takes no
+    /// memory for them.
+    fn copy_of(&self, _labels: &Labels) -> Option<Labels> {
+        None
+    }
 }
 
 /// What came of a batch.

@@ -1,5 +1,6 @@
 //! The labels of a series.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,10 +54,14 @@ impl Labels {
 
     /// The value of a label; empty where there is none.
     pub fn get(&self, name: &str) -> &str {
-        self.iter()
-            .take_while(|(n, _)| *n <= name)
-            .find(|(n, _)| *n == name)
-            .map_or("", |(_, value)| value)
+        for (label, value) in self.iter() {
+            match label.cmp(name) {
+                Ordering::Less => {}
+                Ordering::Equal => return value,
+                Ordering::Greater => break,
+            }
+        }
+        ""
     }
 
     /// The metric's name; empty where there is none.
@@ -166,13 +171,13 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 impl PartialOrd for Labels {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Labels {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         self.iter().cmp(other.iter())
     }
 }

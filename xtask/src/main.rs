@@ -21,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   golden               the goldens anew, after a change that was meant
   promqltest FILE… [--verbose]   Prometheus's PromQL test scripts; 1: something failed, 2: a file cannot be read
   bench devices        collectors of devices in the virtual machine; writes docs/benchmarks.md
+  bench promql [--quick]   PromQL beside Prometheus; writes docs/benchmarks.md
   bench rules [--quick]    the rule engine beside Prometheus; writes docs/benchmarks.md
   bench scrape [--quick]   the exporter beside node_exporter; writes docs/benchmarks.md
   bench smart              SMART of many disks beside smartctl_exporter; writes docs/benchmarks.md
@@ -35,6 +36,8 @@ fn main() -> Result<ExitCode> {
         ["generate"] => generate::all()?,
         ["golden"] => generate::goldens()?,
         ["bench", "devices"] => bench::devices::run()?,
+        ["bench", "promql"] => bench::promql::run(false)?,
+        ["bench", "promql", "--quick"] => bench::promql::run(true)?,
         ["bench", "rules"] => bench::rules::run(false)?,
         ["bench", "rules", "--quick"] => bench::rules::run(true)?,
         ["bench", "scrape"] => bench::scrape::run(false)?,

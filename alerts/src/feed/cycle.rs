@@ -350,6 +350,29 @@ impl Cycle {
         }
     }
 
+    /// Takes, for the labels of series that came up in this scrape, the copies of who keeps some anyway.
+    pub fn adopt(&mut self, copy_of: impl Fn(&Labels) -> Option<Labels>) {
+        let mut adopted = false;
+        for slot in std::mem::take(&mut self.created) {
+            let known = &mut self.series[slot as usize];
+            if let Some(copy) = copy_of(&known.labels) {
+                known.labels = copy;
+                adopted = true;
+            }
+        }
+        if !adopted {
+            return;
+        }
+        let places = self.batch.iter_mut().zip(&self.order).take(self.filled);
+        for ((labels, _), slot) in places {
+            if let Some(known) = self.series.get(*slot as usize)
+                && known.live
+            {
+                labels.clone_from(&known.labels);
+            }
+        }
+    }
+
     /// Adds a sample of another series than the scrape's, once it has ended.
     pub fn report(&mut self, labels: &Labels, value: f64) {
         let time = self.time;

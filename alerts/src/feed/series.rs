@@ -146,6 +146,11 @@ impl Series {
         }
     }
 
+    /// Takes the store's copies of the labels of series that came up in this scrape: after a restart it knows them all.
+    pub fn adopt(&mut self, copy_of: impl Fn(&Labels) -> Option<Labels>) {
+        self.cycle.adopt(copy_of);
+    }
+
     /// What goes to the store after the scrape.
     pub fn batch(&self) -> &[(Labels, Sample)] {
         self.cycle.batch()

@@ -92,6 +92,7 @@ async fn scrape(feed: &mut impl Collect, shared: &Shared, around: &Surroundings,
     let took = started.elapsed();
     let series = feed.series();
     series.report(&outcome, took);
+    series.adopt(|labels| around.store.copy_of(labels));
     let appended = around.store.append(series.batch());
     let told = series.told();
     shared.scraped(time, took, outcome, told, appended);

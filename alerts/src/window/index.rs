@@ -100,6 +100,12 @@ impl Index {
         found
     }
 
+    /// The labels of a series as they are kept here.
+    pub(super) fn copy_of(&self, labels: &Labels) -> Option<Labels> {
+        let series = self.get(self.look_up(labels)?)?;
+        Some(series.labels().clone())
+    }
+
     fn look_up(&self, labels: &Labels) -> Option<u32> {
         let is_it = |place: &u32| {
             self.get(*place)

@@ -202,6 +202,10 @@ impl Append for Window {
         }
         appended
     }
+
+    fn copy_of(&self, labels: &Labels) -> Option<Labels> {
+        self.read().index.copy_of(labels)
+    }
 }
 
 impl Storage for Window {

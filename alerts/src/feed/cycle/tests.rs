@@ -262,3 +262,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn copies_of_labels_are_adopted_where_there_are_some() {
+    let mut target = Target::new(Options::default());
+    let kept = [labels(1), labels(2)];
+    let copy_of = |wanted: &Labels| kept.iter().find(|labels| *labels == wanted).cloned();
+    for time in [1000, 2000] {
+        target.scrape(time, &[(1, None), (2, None), (3, None)], End::Whole);
+        target.cycle.adopt(copy_of);
+        let batch = target.cycle.batch();
+        assert!(batch[0].0.ptr_eq(&kept[0]) && batch[1].0.ptr_eq(&kept[1]));
+        assert_eq!(batch[2].0, labels(3));
+    }
+}

@@ -89,6 +89,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next `count` bits as a number; at most 64.
+    #[inline]
     pub(super) fn take(&mut self, count: u32) -> Option<u64> {
         if count > 56 {
             let high = self.take(count - 32)?;
@@ -109,12 +110,28 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
+    /// Takes `count` bits, at most 56, if they are what comes next. Whether they were.
+    #[inline]
+    pub(super) fn take_if(&mut self, count: u32, wanted: u64) -> bool {
+        if self.held_count < count {
+            self.fill();
+        }
+        let comes = self.held_count >= count && self.held >> (64 - count) == wanted;
+        if comes {
+            self.held <<= count;
+            self.held_count -= count;
+        }
+        comes
+    }
+
     /// Whether the next bit is set.
+    #[inline]
     pub(super) fn bit(&mut self) -> Option<bool> {
         Some(self.take(1)? == 1)
     }
 
     /// Takes zeros, as many as come at once and at most `limit`. After the end come only zeros.
+    #[inline]
     pub(super) fn zeros(&mut self, limit: u32) -> u32 {
         if self.held_count == 0 {
             self.fill();
@@ -131,7 +148,19 @@ impl<'a> BitReader<'a> {
 
     /// How many ones come before the next zero, which is taken too; at most `limit` ones, after which no
     /// zero is asked for.
+    #[inline]
     pub(super) fn ones(&mut self, limit: u32) -> Option<u32> {
+        if self.held_count <= limit {
+            self.fill();
+        }
+        // All at once where they and the zero surely are at hand.
+        if limit < self.held_count {
+            let count = self.held.leading_ones().min(limit);
+            let taken = if count < limit { count + 1 } else { count };
+            self.held <<= taken;
+            self.held_count -= taken;
+            return Some(count);
+        }
         let mut count = 0;
         while count < limit && self.bit()? {
             count += 1;
@@ -182,6 +211,25 @@ mod tests {
             }
             prop_assert_eq!((fast.bit(), slow.bit()), (None, None));
             prop_assert_eq!(fast.zeros(limit), limit);
+        }
+
+        #[test]
+        fn ones_are_as_single_bits(bytes in proptest::collection::vec(prop_oneof![Just(0xffu8), any::<u8>()], 0..40), limit in 1u32..6) {
+            let (mut fast, mut slow) = (BitReader::new(&bytes), BitReader::new(&bytes));
+            loop {
+                let mut expected = Some(0);
+                while let Some(count) = expected.filter(|count| *count < limit) {
+                    match slow.bit() {
+                        Some(true) => expected = Some(count + 1),
+                        Some(false) => break,
+                        None => expected = None,
+                    }
+                }
+                prop_assert_eq!(fast.ones(limit), expected);
+                if expected.is_none() {
+                    break;
+                }
+            }
         }
     }
 }

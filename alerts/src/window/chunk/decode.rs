@@ -49,6 +49,8 @@ impl<'a> Decoder<'a> {
 
     /// Appends those of `[from, to]`.
     pub(in crate::window) fn read(mut self, from: Timestamp, to: Timestamp, into: &mut Samples) {
+        into.times.reserve(self.left as usize);
+        into.values.reserve(self.left as usize);
         while let Some(sample) = self.next() {
             if sample.time > to {
                 return;
@@ -85,6 +87,12 @@ impl<'a> Decoder<'a> {
 
     fn read_next(&mut self) -> Option<Sample> {
         if self.run == 0 {
+            // What a value that keeps changing mostly comes to: not the same, the same step, the same window.
+            if self.left > 0 && self.reader.take_if(4, 0b1010) {
+                self.read_difference()?;
+                self.last.time = self.last.time.checked_add(self.step)?;
+                return Some(self.last);
+            }
             self.run = self.reader.zeros(self.left);
             if self.run > 0 {
                 self.values.step = 0;
@@ -139,13 +147,19 @@ impl<'a> Decoder<'a> {
         if values.width == 0 {
             return None;
         }
-        let negative = values.exponent != RAW && self.reader.bit()?;
-        let magnitude = self.reader.take(u32::from(values.width))? << values.shift;
+        let width = u32::from(values.width);
         if values.exponent == RAW {
-            self.last.value = f64::from_bits(self.last.value.to_bits() ^ magnitude);
+            let change = self.reader.take(width)? << values.shift;
+            self.last.value = f64::from_bits(self.last.value.to_bits() ^ change);
             return Some(());
         }
-        let difference = i64::try_from(magnitude).ok()?;
+        let (negative, magnitude) = if width < 64 {
+            let both = self.reader.take(width + 1)?;
+            (both >> width == 1, both & ((1 << width) - 1))
+        } else {
+            (self.reader.bit()?, self.reader.take(width)?)
+        };
+        let difference = i64::try_from(magnitude << values.shift).ok()?;
         let difference = if negative { -difference } else { difference };
         let from = if values.predicted { values.step } else { 0 };
         let step = difference.checked_add(from)?;
