@@ -75,7 +75,12 @@ impl Timekeeper {
         }
         self.leaps
             .retain(|leap| now.saturating_sub(leap.to) < BELIEVED);
-        discard.or_else(|| self.still_behind(now, seen, newest))
+        if discard.is_some() {
+            // Waiting began by the time of the excursion, which says nothing any more.
+            self.behind = None;
+            return discard;
+        }
+        self.still_behind(now, seen, newest)
     }
 
     fn still_behind(
@@ -179,6 +184,27 @@ mod tests {
             let now = START - 9 * MINUTE + minute * MINUTE;
             assert_eq!(keeper.observe(now, Some(START)), None);
         }
+    }
+
+    #[test]
+    fn waiting_that_began_in_an_excursion_ends_with_it() {
+        let mut keeper = Timekeeper::default();
+        // An hour ahead from the first, then a day, and back from there by a little, which is waited for.
+        let (first, far) = (START + 60 * MINUTE, START + 1440 * MINUTE);
+        assert_eq!(keeper.observe(first, None), None);
+        assert_eq!(keeper.observe(far, Some(first)), None);
+        assert_eq!(keeper.observe(far + MINUTE, Some(far)), None);
+        let back = far - 10 * MINUTE;
+        assert_eq!(keeper.observe(back, Some(far + MINUTE)), None);
+        // Right again: the day goes at once, the hour after ten minutes.
+        assert_eq!(keeper.observe(START, Some(far + MINUTE)), Some(far));
+        let thrown: Vec<i64> = (1..=12)
+            .filter(|minute| {
+                let now = START + minute * MINUTE;
+                keeper.observe(now, Some(first)).is_some()
+            })
+            .collect();
+        assert_eq!(thrown, [11]);
     }
 
     proptest! {
