@@ -17,7 +17,7 @@ const END: Timestamp = 40 * STEP;
 
 static STORED: LazyLock<MemoryStorage> = LazyLock::new(|| {
     let storage = MemoryStorage::new();
-    let mut add = |labels: &[(&str, &str)], value: &dyn Fn(f64) -> Option<f64>| {
+    let add = |labels: &[(&str, &str)], value: &dyn Fn(f64) -> Option<f64>| {
         let labels = Labels::new(labels.iter().copied());
         for n in 0..40_i32 {
             if let Some(value) = value(f64::from(n)) {
@@ -52,7 +52,7 @@ type At = BTreeMap<Labels, f64>;
 
 fn at_once(answer: Answer) -> Option<At> {
     match answer.value {
-        Value::Scalar(sample) => Some(At::from([(Labels::default(), sample.value)])),
+        Value::Scalar(sample) => Some(At::from([(Labels::empty(), sample.value)])),
         Value::Vector(vector) => Some(
             vector
                 .into_iter()
