@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::secure;
 use tidegauge_model::exposition::{Finding, Format, lint};
+use tidegauge_web::secure;
 
+use crate::check_rules;
 use crate::config::Config;
 use crate::failure::{Failure, print};
 use crate::host::Host;
@@ -21,8 +22,9 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         Some(("config", sub)) => configs(sub),
         Some(("web-config", sub)) => web_configs(sub),
         Some(("metrics", sub)) => metrics(sub),
+        Some(("rules", sub)) => check_rules::run(sub),
         _ => Err(Failure::usage(
-            "say what to check: config, web-config or metrics",
+            "say what to check: config, rules, web-config or metrics",
         )),
     }
 }

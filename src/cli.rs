@@ -8,6 +8,9 @@ use std::time::Duration;
 use tidegauge_exporter::collector::COLLECTORS;
 use tidegauge_model::units::parse_duration;
 
+/// Where the sidecar listens.
+const SIDECAR_ADDRESS: &str = "127.0.0.1:10734";
+
 /// The whole command line.
 pub fn command() -> Command {
     let top = Command::new("tidegauge")
@@ -17,9 +20,18 @@ pub fn command() -> Command {
             "Without a command: run. Without a configuration: the host's tiers are discovered.",
         )
         .args(global_args())
-        .args(exporter_args());
+        .args(exporter_args())
+        .args(sidecar_args());
     top.subcommand(
-        Command::new("run").about("Exporter and sidecar in one process (this version: the exporter)").args(exporter_args()),
+        Command::new("run")
+            .about("Exporter and sidecar in one process")
+            .args(exporter_args())
+            .args(sidecar_args()),
+    )
+    .subcommand(
+        Command::new("alerts")
+            .about("The sidecar alone: scrapes exporters, evaluates rules, answers queries")
+            .args(alerts_args()),
     )
     .subcommand(Command::new("exporter").about("The exporter alone").args(exporter_args()))
     .subcommand(
@@ -30,6 +42,12 @@ pub fn command() -> Command {
         Command::new("status")
             .about("The tiers at a glance; exit code 0 ok, 1 warning, 2 critical, 3 unknown")
             .args(status_args()),
+    )
+    .subcommand(
+        Command::new("query")
+            .about("Asks a running sidecar, or a Prometheus, in PromQL")
+            .after_help("With --start, --end or --step: over that range, the last 5 minutes by default. Times are seconds since 1970 or RFC 3339.\nExits 0, or 1 when the query fails or nobody answers.")
+            .args(query_args()),
     )
     .subcommand(
         Command::new("check")
@@ -46,6 +64,7 @@ pub fn command() -> Command {
                     )
                     .arg(files(true)),
             )
+            .subcommand(check_rules_command())
             .subcommand(
                 Command::new("web-config")
                     .about("Files for --web.config.file, and the certificates and keys that they name")
@@ -63,6 +82,50 @@ pub fn command() -> Command {
                     .arg(files(false)),
             ),
     )
+    .subcommand(
+        Command::new("test")
+            .about("Runs tests that are kept in files")
+            .subcommand_required(true)
+            .subcommand(test_rules_command()),
+    )
+}
+
+fn check_rules_command() -> Command {
+    Command::new("rules")
+        .about("Files of alerting and recording rules, in Prometheus's format")
+        .after_help(
+            "Exits 0 when all rules are right, 2 when one is wrong; with --strict 1 for a warning.",
+        )
+        .arg(
+            Arg::new("strict")
+                .long("strict")
+                .action(ArgAction::SetTrue)
+                .help("End with 1 when there is a warning"),
+        )
+        .arg(
+            option(
+                "kept",
+                "TIME",
+                "How far back rules can look: warn of expressions that look further (default: window.max_range of the configuration)",
+            )
+            .value_parser(ValueParser::new(duration)),
+        )
+        .arg(files(true))
+}
+
+fn test_rules_command() -> Command {
+    Command::new("rules")
+        .about("Unit tests of rules, in promtool's format")
+        .after_help("Exits 0 when all tests pass, else 1.")
+        .arg(
+            option(
+                "run",
+                "REGEX",
+                "Run only tests whose name matches; may be repeated",
+            )
+            .action(ArgAction::Append),
+        )
+        .arg(files(true))
 }
 
 /// The matches of the subcommand in use, or those of the top.
@@ -219,6 +282,83 @@ fn exporter_args() -> Vec<Arg> {
     args
 }
 
+/// Of the sidecar beside the exporter.
+fn sidecar_args() -> Vec<Arg> {
+    let mut args = vec![
+        option(
+            "alerts.listen-address",
+            "ADDRESS",
+            "Where the sidecar listens; may be repeated",
+        )
+        .default_value(SIDECAR_ADDRESS)
+        .action(ArgAction::Append),
+        option(
+            "alerts.config.file",
+            "FILE",
+            "TLS, passwords and limits of the sidecar, as --web.config.file for the exporter",
+        )
+        .value_parser(value_parser!(PathBuf)),
+    ];
+    args.extend(query_limits());
+    args
+}
+
+/// Of the sidecar alone.
+fn alerts_args() -> Vec<Arg> {
+    let mut args = vec![
+        option(
+            "web.listen-address",
+            "ADDRESS",
+            "Where to listen; may be repeated",
+        )
+        .default_value(SIDECAR_ADDRESS)
+        .action(ArgAction::Append),
+        option(
+            "web.config.file",
+            "FILE",
+            "TLS, passwords and limits, as other Prometheus exporters have them",
+        )
+        .value_parser(value_parser!(PathBuf)),
+    ];
+    args.extend(query_limits());
+    args
+}
+
+/// Named as Prometheus's.
+fn query_limits() -> Vec<Arg> {
+    vec![
+        option(
+            "web.external-url",
+            "URL",
+            "Where users find the sidecar; links begin with it",
+        ),
+        option("query.timeout", "TIME", "How long a query may take")
+            .default_value("2m")
+            .value_parser(ValueParser::new(duration)),
+        option(
+            "query.max-concurrency",
+            "N",
+            "How many queries run at once; others wait",
+        )
+        .default_value("4")
+        .value_parser(value_parser!(u16).range(1..)),
+        option(
+            "query.max-samples",
+            "N",
+            "How many samples a query may hold at one time",
+        )
+        .default_value("5000000")
+        .value_parser(value_parser!(u64).range(1..)),
+        option(
+            "query.lookback-delta",
+            "TIME",
+            "How far back a query looks for a sample",
+        )
+        .default_value("5m")
+        .value_parser(ValueParser::new(duration)),
+    ]
+}
+
 fn status_args() -> Vec<Arg> {
     vec![
         option("output", "FORMAT", "What to print")
@@ -244,6 +384,39 @@ fn status_args() -> Vec<Arg> {
             "How long directories may take to be measured (default: 10s, with --directories 5m)",
         )
         .value_parser(ValueParser::new(duration)),
+    ]
+}
+
+fn query_args() -> Vec<Arg> {
+    vec![
+        Arg::new("expr")
+            .value_name("EXPR")
+            .required(true)
+            .allow_hyphen_values(true),
+        option("url", "URL", "Whom to ask").default_value("http://127.0.0.1:10734"),
+        option("time", "TIME", "When; now by default")
+            .allow_hyphen_values(true)
+            .conflicts_with_all(["start", "end", "step"]),
+        option("start", "TIME", "Beginning of a range").allow_hyphen_values(true),
+        option("end", "TIME", "End of a range; now by default").allow_hyphen_values(true),
+        option(
+            "step",
+            "TIME",
+            "Between the points of a range, as 15s; by default for 250 points",
+        ),
+        option("output", "FORMAT", "What to print; text: as promtool")
+            .default_value("text")
+            .value_parser(PossibleValuesParser::new(["text", "json"])),
+        option("user", "NAME", "User, where one is asked for").requires("password-file"),
+        option("password-file", "FILE", "File with the user's password")
+            .value_parser(value_parser!(PathBuf))
+            .requires("user"),
+        option(
+            "ca-file",
+            "FILE",
+            "Certificate of the CA to trust, instead of the host's",
+        )
+        .value_parser(value_parser!(PathBuf)),
     ]
 }
 

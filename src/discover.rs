@@ -9,7 +9,9 @@ use tidegauge_exporter::collector::COLLECTORS;
 use tidegauge_exporter::discover::Discovery;
 use tidegauge_model::mount::displayable;
 use tidegauge_model::tier::Tier;
+use tidegauge_model::units::format_duration;
 
+use crate::config::sidecar::{Global, Window};
 use crate::failure::{Failure, print};
 use crate::host::Host;
 
@@ -87,7 +89,45 @@ fn render(discovery: &Discovery, state_dir: &Path) -> String {
             ));
         }
     }
+    write_sidecar(&mut line);
     out
+}
+
+fn write_sidecar(line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+    let (global, window) = (Global::default(), Window::default());
+    line(format_args!(
+        "\n# The sidecar. How often exporters are scraped and rules evaluated, and what is added to each alert."
+    ));
+    line(format_args!("global:"));
+    for (key, time) in [
+        ("scrape_interval", global.scrape_interval),
+        ("scrape_timeout", global.scrape_timeout),
+        ("evaluation_interval", global.evaluation_interval),
+    ] {
+        line(format_args!("  {key}: {}", format_duration(time)));
+    }
+    line(format_args!("  external_labels: {{}}"));
+    line(format_args!(
+        "# How much of the past is kept: for queries, and at most for a rule; bytes of samples, and series."
+    ));
+    line(format_args!("window:"));
+    line(format_args!(
+        "  retention: {}",
+        format_duration(window.retention)
+    ));
+    line(format_args!(
+        "  max_range: {}",
+        format_duration(window.max_range)
+    ));
+    line(format_args!("  max_bytes: {}MiB", window.max_bytes >> 20));
+    line(format_args!("  max_series: {}", window.max_series));
+    line(format_args!(
+        "# Exporters beside this one, with the keys of Prometheus's scrape_configs:\n\
+         #   - {{job_name: node, static_configs: [{{targets: [\"127.0.0.1:9100\"]}}]}}\n\
+         feeds: []\n\
+         # Files of rules; left out: those that ship.\n\
+         # rules: [/etc/tidegauge/rules/*.yml]"
+    ));
 }
 
 fn write_tier(tier: &Tier, discovery: &Discovery, line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
@@ -234,6 +274,9 @@ mod tests {
             Some(Path::new("/var/lib/tidegauge"))
         );
         assert_eq!(config.collectors.len(), COLLECTORS.len());
+        assert_eq!(config.global, Global::default());
+        assert_eq!(config.window, Window::default());
+        assert!(config.feeds.jobs.is_empty() && config.rules.is_none());
     }
 
     #[test]

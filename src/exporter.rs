@@ -6,28 +6,45 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::secure::Security;
-use tidegauge_exporter::http::{HttpStats, ReloadRequest, ServerOptions, bind, serve};
+use tidegauge_alerts::feed::{HostFeed, Source};
+use tidegauge_exporter::http::{ServerOptions, serve};
 use tidegauge_exporter::rights::{keep_only, narrow_thread};
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
+use tidegauge_web::reload::ReloadRequest;
+use tidegauge_web::secure::Security;
+use tidegauge_web::{HttpStats, Options, bind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::reload::{Outcome, Reloader};
+use crate::sidecar::{InProcess, Plan, Sidecar, Start, StateDir, host_name};
 use crate::starter::Starter;
-use crate::{logging, systemd};
+use crate::{alerts, logging, systemd};
 
 /// Of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Runs until SIGTERM or SIGINT.
-pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
+/// The exporter of this process as the sidecar's feed: what a Prometheus that scrapes it would add.
+pub fn host_feed(config: &Config) -> HostFeed {
+    HostFeed {
+        instance: format!("{}:10733", host_name()),
+        interval: config.global.scrape_interval,
+        timeout: config.global.scrape_timeout,
+    }
+}
+
+/// Runs until SIGTERM or SIGINT; with the sidecar, if it is asked for.
+pub fn run(matches: &ArgMatches, with_sidecar: bool) -> Result<ExitCode, Failure> {
     let began = Instant::now();
     let host = Host::load(matches)?;
     let chosen = host.collectors(matches)?;
+    let plan = with_sidecar
+        .then(|| Plan::of(host.config(), Some(host_feed(host.config()))))
+        .transpose()?;
     logging::start(matches);
     match &host.config_file {
         Some(file) => {
@@ -40,11 +57,23 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     host.tell_tiers();
     let storage = host.storage(matches)?;
     host.conflicts(&storage)?;
+    let state = with_sidecar
+        .then(|| StateDir::open(&host.state_dir))
+        .transpose()?;
     let stats = Arc::new(HttpStats::default());
     let security = matches
         .get_one::<PathBuf>("web.config.file")
         .map(|file| secured(file, &stats))
         .transpose()?;
+
+    let sidecar_stats = Arc::new(HttpStats::default());
+    let sidecar_security = match with_sidecar {
+        true => matches
+            .get_one::<PathBuf>("alerts.config.file")
+            .map(|file| secured(file, &sidecar_stats))
+            .transpose()?,
+        false => None,
+    };
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -86,6 +115,26 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         };
         let sampler = starter.run(start).await?;
         let live = Arc::new(Live::new(sampler));
+        let (reload, requests) = mpsc::channel(1);
+        let sidecar = match plan.zip(state) {
+            None => None,
+            Some((plan, state)) => {
+                let source: Arc<dyn Source> = Arc::new(InProcess(Arc::clone(&live)));
+                Some(Arc::new(Sidecar::start(Start {
+                    plan,
+                    state,
+                    addresses: alerts::addresses(matches, "alerts.listen-address"),
+                    external_url: matches.get_one::<String>("web.external-url").cloned(),
+                    queries: alerts::queries(matches),
+                    security: sidecar_security,
+                    stats: sidecar_stats,
+                    source: Some(source),
+                    reload: reload.clone(),
+                    flags: alerts::flags(matches),
+                    outcome: Arc::clone(&outcome),
+                })?))
+            }
+        };
         let reloader = Reloader {
             matches: Arc::new(matches.clone()),
             host,
@@ -94,8 +143,8 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             outcome,
             rights,
             starter,
+            sidecar: sidecar.clone(),
         };
-        let (reload, requests) = mpsc::channel(1);
         tokio::spawn(reloader.serve(requests));
         tokio::spawn(hang_up(hang_ups, reload.clone()));
         let options = ServerOptions {
@@ -108,9 +157,11 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
                 .copied()
                 .unwrap_or(40) as usize,
             version: VERSION,
-            security,
             reload: Some(reload),
-            ..ServerOptions::default()
+            web: Options {
+                security,
+                ..Options::default()
+            },
         };
         tokio::spawn(systemd::attend(Arc::clone(&live), began));
         let stop = async {
@@ -119,6 +170,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             systemd::stopping();
         };
         serve(listeners, live, stats, options, stop).await;
+        drop(sidecar);
         Ok::<_, Failure>(())
     })?;
     // A password that is being compared would hold up the end for as long as that takes.
@@ -127,7 +179,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 /// Each SIGHUP asks for the configuration to be read again; those that come meanwhile ask once more.
-async fn hang_up(mut signals: Signal, reload: mpsc::Sender<ReloadRequest>) {
+pub async fn hang_up(mut signals: Signal, reload: mpsc::Sender<ReloadRequest>) {
     while signals.recv().await.is_some() {
         if reload.send(None).await.is_err() {
             return;
@@ -135,7 +187,8 @@ async fn hang_up(mut signals: Signal, reload: mpsc::Sender<ReloadRequest>) {
     }
 }
 
-fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure> {
+/// What a web configuration asks for.
+pub fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure> {
     // Read with no more rights than it will be read again with, so that this does not fail only then.
     let open = || {
         narrow_thread(&[]).map_err(|error| Failure::failed(error.to_string()))?;
@@ -154,7 +207,7 @@ fn secured(file: &Path, stats: &Arc<HttpStats>) -> Result<Arc<Security>, Failure
 }
 
 /// Resolves with the signal's name.
-fn stop_signal() -> Result<impl Future<Output = &'static str>, Failure> {
+pub fn stop_signal() -> Result<impl Future<Output = &'static str>, Failure> {
     let failed = |error| Failure::failed(format!("cannot listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

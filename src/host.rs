@@ -37,9 +37,7 @@ pub struct Host {
 impl Host {
     /// Reads the configuration that the flags name, or discovers the tiers.
     pub fn load(matches: &ArgMatches) -> Result<Self, Failure> {
-        let named = matches.get_one::<PathBuf>("config").cloned();
-        let file = named.or_else(|| Some(PathBuf::from(DEFAULT_CONFIG)).filter(|p| p.exists()));
-        Self::new(matches, file)
+        Self::new(matches, config_file(matches))
     }
 
     /// Reads this configuration.
@@ -58,6 +56,7 @@ impl Host {
             Some(file) => Config::load(file)?,
             None => Config::default(),
         };
+        tell_warnings(config_file.as_deref(), &config);
         let mut host = Self {
             context: Context {
                 procfs: path("path.procfs"),
@@ -68,11 +67,7 @@ impl Host {
                 memory: Memory::new(&path("path.procfs")),
                 access: Access::default(),
             },
-            state_dir: matches
-                .get_one::<PathBuf>("state-dir")
-                .or(config.state_dir.as_ref())
-                .cloned()
-                .unwrap_or_else(default_state_dir),
+            state_dir: state_dir(matches, &config),
             config_file,
             config,
         };
@@ -80,6 +75,17 @@ impl Host {
             host.context.tiers = host.discover(matches)?.tiers.into();
         }
         Ok(host)
+    }
+
+    /// What the configuration says.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What another host that is configured anew keeps of this one's former self: state is not moved while it is used.
+    pub fn keep_state_dir(&mut self, former: &Self) {
+        tell_state_dir(&former.state_dir, &self.state_dir);
+        self.state_dir.clone_from(&former.state_dir);
     }
 
     /// Logs the tiers.
@@ -231,6 +237,50 @@ impl Host {
         }
         Ok(settings)
     }
+}
+
+fn config_file(matches: &ArgMatches) -> Option<PathBuf> {
+    let named = matches.get_one::<PathBuf>("config").cloned();
+    named.or_else(|| Some(PathBuf::from(DEFAULT_CONFIG)).filter(|path| path.exists()))
+}
+
+/// The configuration that the flags name, and its file; without one that of no file.
+pub fn config(matches: &ArgMatches) -> Result<(Option<PathBuf>, Config), Failure> {
+    let file = config_file(matches);
+    let config = match &file {
+        Some(file) => Config::load(file)?,
+        None => Config::default(),
+    };
+    Ok((file, config))
+}
+
+/// Logs what is no mistake, and better done in another way.
+pub fn tell_warnings(file: Option<&Path>, config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!(
+            "{}",
+            warning.show(file.unwrap_or(Path::new("configuration")))
+        );
+    }
+}
+
+/// Logs that another state folder is for the next start.
+pub fn tell_state_dir(in_use: &Path, wanted: &Path) {
+    if in_use != wanted {
+        tracing::warn!(
+            in_use = %in_use.display(), wanted = %wanted.display(),
+            "state_dir changes at the next start only; until then the old one is used"
+        );
+    }
+}
+
+/// Where the sidecar keeps its state.
+pub fn state_dir(matches: &ArgMatches, config: &Config) -> PathBuf {
+    matches
+        .get_one::<PathBuf>("state-dir")
+        .or(config.state_dir.as_ref())
+        .cloned()
+        .unwrap_or_else(default_state_dir)
 }
 
 fn flag(matches: &ArgMatches, name: &str) -> bool {

@@ -1,7 +1,10 @@
 //! The command line of tidegauge: one file for each subcommand. It joins the rooms and is used by the
 //! program and by `cargo xtask`, which generates man pages and completions from it.
 
+mod alerts;
+pub mod builtin_rules;
 mod check;
+mod check_rules;
 pub mod cli;
 pub mod config;
 mod discover;
@@ -9,10 +12,13 @@ mod exporter;
 mod failure;
 mod host;
 mod logging;
+mod query;
 pub mod reload;
+pub mod sidecar;
 mod starter;
 mod status;
 mod systemd;
+mod test_rules;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,11 +41,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match matches.subcommand() {
-        None | Some(("run", _)) => exporter::run(cli::innermost(&matches)),
-        Some(("exporter", sub)) => exporter::run(sub),
+        None | Some(("run", _)) => exporter::run(cli::innermost(&matches), true),
+        Some(("exporter", sub)) => exporter::run(sub, false),
+        Some(("alerts", sub)) => alerts::run(sub),
         Some(("discover", sub)) => discover::run(sub),
         Some(("status", sub)) => status::run(sub),
         Some(("check", sub)) => check::run(sub),
+        Some(("test", sub)) => test_rules::run(sub),
+        Some(("query", sub)) => query::run(sub),
         Some((other, _)) => Err(Failure::usage(format!("there is no command `{other}`"))),
     };
     result.unwrap_or_else(|failure| failure.report())

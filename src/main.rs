@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    tidegauge_ioctl::memory::few_arenas();
     tidegauge::run(std::env::args_os())
 }

@@ -6,16 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ArgMatches;
-use tidegauge_exporter::http::{ReloadRequest, Scrape, Wanted};
+use tidegauge_exporter::http::{Scrape, Wanted};
 use tidegauge_exporter::rights::Right;
 use tidegauge_exporter::sampling::live::Live;
 use tidegauge_exporter::sampling::{Extra, Sampler};
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
+use tidegauge_web::reload::ReloadRequest;
 use tokio::sync::mpsc;
 
-use crate::exporter::VERSION;
+use crate::exporter::{VERSION, host_feed};
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::sidecar::{Plan, Sidecar};
 use crate::starter::Starter;
 use crate::systemd;
 
@@ -48,6 +50,37 @@ impl Outcome {
         }
     }
 
+    /// Writes down and logs what came of a reload.
+    pub fn tell(&self, result: &Result<(), String>) {
+        self.set(result.is_ok());
+        match result {
+            Ok(()) => tracing::info!("configuration was read again and is in use"),
+            Err(error) => {
+                for line in error.lines() {
+                    tracing::error!(
+                        error = line,
+                        "configuration is wrong, the old one stays in use"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether the last reading was taken.
+    pub fn is_successful(&self) -> bool {
+        self.successful.load(Ordering::Relaxed)
+    }
+
+    /// When what is in use was read, in milliseconds since 1970.
+    pub fn taken_at(&self) -> Option<i64> {
+        let since = self.taken().duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    }
+
+    fn taken(&self) -> SystemTime {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, successful: bool) {
         self.successful.store(successful, Ordering::Relaxed);
         if successful {
@@ -57,11 +90,10 @@ impl Outcome {
 
     /// As metrics.
     pub fn families(&self) -> Vec<Family> {
-        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut successful = Family::new(&SUCCESSFUL);
-        successful.push(&Labels::none(), self.successful.load(Ordering::Relaxed));
+        successful.push(&Labels::none(), self.is_successful());
         let mut time = Family::new(&SUCCESS_TIME);
-        if let Ok(since) = taken.duration_since(UNIX_EPOCH) {
+        if let Ok(since) = self.taken().duration_since(UNIX_EPOCH) {
             time.push(&Labels::none(), since.as_secs_f64());
         }
         vec![successful, time]
@@ -84,6 +116,8 @@ pub struct Reloader {
     pub rights: Vec<Right>,
     /// Who has them.
     pub starter: Starter,
+    /// The sidecar of this process.
+    pub sidecar: Option<Arc<Sidecar>>,
 }
 
 impl Reloader {
@@ -93,18 +127,8 @@ impl Reloader {
             systemd::reloading();
             let result = self.reload().await.map_err(|failure| failure.to_string());
             systemd::ready();
-            self.outcome.set(result.is_ok());
-            match &result {
-                Ok(()) => tracing::info!("configuration was read again and is in use"),
-                Err(error) => {
-                    for line in error.lines() {
-                        tracing::error!(
-                            error = line,
-                            "configuration is wrong, the old one stays in use"
-                        );
-                    }
-                }
-            }
+            systemd::settle();
+            self.outcome.tell(&result);
             if let Some(reply) = reply {
                 // Who asked may have gone.
                 let _ = reply.send(result);
@@ -118,8 +142,12 @@ impl Reloader {
         let memory = self.host.context.memory.clone();
         let extra = Arc::clone(&self.extra);
         // Files are read and mounts are looked at: not on the thread that answers scrapes.
+        let with_sidecar = self.sidecar.is_some();
         let prepare = move || {
             let mut host = Host::load(&matches)?;
+            let plan = with_sidecar
+                .then(|| Plan::of(host.config(), Some(host_feed(host.config()))))
+                .transpose()?;
             host.context.memory = memory;
             let chosen = host.collectors(&matches)?;
             let storage = host.storage(&matches)?;
@@ -127,9 +155,9 @@ impl Reloader {
             let rights = host.rights(&chosen);
             let sampler = Sampler::start(&host.context, Arc::new(storage), &chosen, VERSION, extra)
                 .map_err(|error| Failure::failed(error.to_string()))?;
-            Ok((host, sampler, rights))
+            Ok((host, sampler, rights, plan))
         };
-        let (host, sampler, rights) = self.starter.run(prepare).await?;
+        let (mut host, sampler, rights, plan) = self.starter.run(prepare).await?;
         // The first reading is taken before anybody is served by it.
         if sampler.snapshot(Wanted::all()).await.is_err() {
             return Err(Failure::failed("the new sampler stopped"));
@@ -141,6 +169,10 @@ impl Reloader {
             );
         }
         self.live.replace(sampler);
+        if let (Some(sidecar), Some(plan)) = (&self.sidecar, plan) {
+            sidecar.apply(plan).await?;
+            host.keep_state_dir(&self.host);
+        }
         self.host = host;
         self.host.tell_tiers();
         tracing::debug!(took = ?began.elapsed(), "reload");

@@ -331,7 +331,7 @@ fn a_trim_is_seen_and_remembered_over_a_reload() {
     fs::write(exporter.config_file(), tier("")).unwrap();
     exporter.signal(Signal::HUP);
     comes(&exporter, "ok", &line, None);
-    assert_eq!(value(&exporter, family, &at), Some(seen));
+    comes(&exporter, family, &at, Some(seen));
     comes(
         &exporter,
         "reading_state",

@@ -5,7 +5,6 @@ pub mod device;
 pub mod discover;
 pub mod host;
 pub mod http;
-pub mod problem;
 pub mod rights;
 pub mod sampling;
 pub mod settings;

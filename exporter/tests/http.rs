@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use tidegauge_exporter::http::{
-    CollectorInfo, HttpStats, Scrape, ServerOptions, Wanted, bind, serve,
-};
+use tidegauge_exporter::http::{CollectorInfo, Scrape, ServerOptions, Wanted, serve};
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_model::snapshot::{Group, Snapshot};
+use tidegauge_web::{HttpStats, Options, bind};
 use tokio::sync::oneshot;
 
 static BIG: FamilySpec = FamilySpec::gauge("t_big_bytes", "Much.", &["n"]);
@@ -249,8 +248,11 @@ fn more_scrapes_than_allowed_are_refused() {
 fn clients_that_dawdle_are_dropped() {
     let options = ServerOptions {
         // Far longer than a healthy request takes on a busy machine.
-        header_timeout: Duration::from_secs(2),
-        write_timeout: Duration::from_secs(1),
+        web: Options {
+            header_timeout: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(1),
+            ..Options::default()
+        },
         ..ServerOptions::default()
     };
     // More than any socket buffers hold.

@@ -17,12 +17,11 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use tidegauge_exporter::http::secure::Security;
-use tidegauge_exporter::http::{
-    CollectorInfo, HttpStats, Scrape, ServerOptions, Wanted, bind, serve,
-};
+use tidegauge_exporter::http::{CollectorInfo, Scrape, ServerOptions, Wanted, serve};
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
 use tidegauge_model::snapshot::{Group, Snapshot};
+use tidegauge_web::secure::Security;
+use tidegauge_web::{HttpStats, Options, bind};
 use tokio::sync::oneshot;
 
 static BIG: FamilySpec = FamilySpec::gauge("t_big_bytes", "Much.", &["n"]);
@@ -68,7 +67,7 @@ struct Server {
 const TLS: &str = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n";
 
 impl Server {
-    fn start(text: &str, samples: u64, options: ServerOptions) -> Self {
+    fn start(text: &str, samples: u64, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
@@ -84,8 +83,11 @@ impl Server {
         server.put("web.yml", text);
         let security = Security::open(&server.path("web.yml"), Arc::clone(&stats)).unwrap();
         let options = ServerOptions {
-            security: Some(Arc::new(security)),
-            ..options
+            web: Options {
+                security: Some(Arc::new(security)),
+                ..options
+            },
+            ..ServerOptions::default()
         };
         server.thread = Some(std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -207,7 +209,7 @@ fn metrics_come_over_tls_with_the_headers_that_were_set() {
     let text = format!(
         "{TLS}http_server_config: {{headers: {{Strict-Transport-Security: max-age=9, Content-Security-Policy: none}}}}\n"
     );
-    let server = Server::start(&text, 50_000, ServerOptions::default());
+    let server = Server::start(&text, 50_000, Options::default());
     let answer = server.ask_secure(&get("/metrics", ""));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:.300}");
     assert!(answer.contains("strict-transport-security: max-age=9\r\n"));
@@ -221,7 +223,7 @@ fn metrics_come_over_tls_with_the_headers_that_were_set() {
 
 #[test]
 fn limits_hold_over_tls_too() {
-    let server = Server::start(TLS, 1, ServerOptions::default());
+    let server = Server::start(TLS, 1, Options::default());
     let smuggled = server.ask_secure(
         "GET /metrics HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     );
@@ -240,7 +242,7 @@ fn limits_hold_over_tls_too() {
 
 #[test]
 fn http_on_a_tls_port_is_told_so_and_noise_is_closed() {
-    let server = Server::start(TLS, 1, ServerOptions::default());
+    let server = Server::start(TLS, 1, Options::default());
     let answer = server.get("/metrics", "");
     assert!(
         answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
@@ -264,11 +266,11 @@ fn http_on_a_tls_port_is_told_so_and_noise_is_closed() {
 
 #[test]
 fn clients_that_dawdle_over_tls_are_dropped() {
-    let options = ServerOptions {
+    let options = Options {
         header_timeout: Duration::from_secs(1),
         write_timeout: Duration::from_secs(1),
         max_connections: 2,
-        ..ServerOptions::default()
+        ..Options::default()
     };
     let server = Server::start(TLS, 1_000_000, options);
     // One that sends nothing, and one that stops within its hello. With both there is room for nobody
@@ -301,10 +303,10 @@ fn clients_that_dawdle_over_tls_are_dropped() {
 
 #[test]
 fn a_handshake_under_way_does_not_hold_up_the_end() {
-    let options = ServerOptions {
+    let options = Options {
         grace: Duration::from_secs(60),
         header_timeout: Duration::from_secs(3600),
-        ..ServerOptions::default()
+        ..Options::default()
     };
     let server = Server::start(TLS, 1, options);
     let _silent = server.connect();
@@ -319,7 +321,7 @@ fn a_handshake_under_way_does_not_hold_up_the_end() {
 
 #[test]
 fn a_new_certificate_is_shown_at_the_next_handshake() {
-    let server = Server::start(TLS, 1, ServerOptions::default());
+    let server = Server::start(TLS, 1, Options::default());
     let mut old = server.secure().unwrap();
     // Both files at once is not to be had; in between the old pair serves.
     let key = fs::read_to_string(server.path("tls.key")).unwrap();
@@ -343,7 +345,7 @@ const ALICE_SECRET: &str = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
 #[test]
 fn every_path_asks_for_the_password() {
     let text = format!("basic_auth_users: {{alice: {}}}\n", hash("secret"));
-    let server = Server::start(&text, 1, ServerOptions::default());
+    let server = Server::start(&text, 1, Options::default());
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/no/such/path"] {
         for headers in [
             "",
@@ -380,7 +382,7 @@ fn more_logins_than_can_wait_are_refused_and_who_logged_in_is_served() {
         "basic_auth_users: {{alice: {}, bob: $2b$13$vI8aWBnW3fID.ZQ4/zo1G.q1lRps.9cGLcZEiGDMVr5yUP1KUOYTa}}\n",
         hash("secret")
     );
-    let server = Server::start(&text, 1, ServerOptions::default());
+    let server = Server::start(&text, 1, Options::default());
     assert!(server.get("/", ALICE_SECRET).contains(" 200 OK"));
     let bob = get("/", "Authorization: Basic Ym9iOng=\r\n");
     let mut waiting: Vec<_> = (0..30).map(|_| server.connect()).collect();
@@ -404,7 +406,7 @@ fn more_requests_than_the_limit_are_told_when_to_come_back() {
     let server = Server::start(
         "rate_limit: {interval: 1h, burst: 2}\n",
         1,
-        ServerOptions::default(),
+        Options::default(),
     );
     assert!(server.get("/", "").contains(" 200 OK"));
     assert!(server.get("/no", "").contains(" 404 "));

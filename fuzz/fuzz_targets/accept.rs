@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegauge_exporter::http::negotiate::{Encoding, encoding, format};
+use tidegauge_web::negotiate::{Encoding, encoding, format};
 use tidegauge_model::exposition::Format;
 
 fuzz_target!(|header: &str| {

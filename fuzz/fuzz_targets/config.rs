@@ -9,6 +9,10 @@ use tidegauge::config::Config;
 fuzz_target!(|text: &str| {
     match Config::parse(text) {
         Ok(config) => {
+            for job in &config.feeds.jobs {
+                assert!(!job.name.is_empty() && job.path.starts_with('/'));
+                assert!(!job.timeout.is_zero() && job.timeout <= job.interval);
+            }
             for tier in config.tiers.iter().flatten() {
                 assert!(!tier.name.is_empty());
                 assert!(tier.paths.iter().all(|path| path.is_absolute()));

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use tidegauge_exporter::http::secure::check;
+use tidegauge_web::secure::check;
 
 fuzz_target!(|text: &[u8]| {
     // In memory, and of this process alone.

@@ -7,5 +7,6 @@ pub mod btrfs;
 pub mod dm;
 pub mod fsxattr;
 pub mod ioprio;
+pub mod memory;
 pub mod nvme;
 pub mod quota;

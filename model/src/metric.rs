@@ -146,6 +146,11 @@ impl Labels {
         &self.0
     }
 
+    /// Whether both are one and the same text in memory, which is cheaper to tell than whether they are equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Names and unescaped values, in order.
     pub fn iter(&self) -> LabelIter<'_> {
         LabelIter { rest: &self.0 }

@@ -1,13 +1,16 @@
 //! `tidegauge.yml`: read strictly, every mistake told with its line and a hint.
 
 mod expect;
+mod feeds;
 mod problem;
 mod raw;
+pub mod sidecar;
 mod tiers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tidegauge_alerts::feed;
 use tidegauge_exporter::collector::{COLLECTORS, CollectorSpec};
 use tidegauge_exporter::settings::Settings;
 use tidegauge_model::tier::Tier;
@@ -26,6 +29,17 @@ pub struct Config {
     pub tier_lines: Vec<u64>,
     /// What was set for each collector.
     pub collectors: BTreeMap<&'static str, CollectorConfig>,
+    /// Intervals and external labels.
+    pub global: sidecar::Global,
+    /// How much of the past is kept.
+    pub window: sidecar::Window,
+    /// The rule files; `None` for those that are built in.
+    pub rules: Option<Vec<PathBuf>>,
+    rule_patterns: Option<Vec<raw::Text>>,
+    /// The exporters that the sidecar scrapes.
+    pub feeds: feed::Settings,
+    /// What is no mistake, and better done in another way.
+    pub warnings: Vec<Problem>,
 }
 
 /// What was set for one collector.
@@ -44,13 +58,26 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text).map_err(|problems| ConfigError::Wrong {
+        let wrong = |problems| ConfigError::Wrong {
             path: path.to_owned(),
             problems,
-        })
+        };
+        let mut config = Self::parse(&text).map_err(wrong)?;
+        let mut problems = Vec::new();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.rules = config
+            .rule_patterns
+            .as_ref()
+            .map(|patterns| sidecar::rules(patterns, folder, &mut problems));
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(wrong(problems))
+        }
     }
 
-    /// Checks the text of a file; every mistake found, in the order of their lines.
+    /// Checks the text of a file; every mistake found, in the order of their lines. Files that it names are not
+    /// looked for.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let raw: RawConfig = if text
             .lines()
@@ -84,12 +111,26 @@ impl Config {
             }
         };
         let collectors = collectors(&raw.collectors, &mut problems);
+        let global = sidecar::global(raw.global.as_ref(), &mut problems);
+        let window = sidecar::window(raw.window.as_ref(), &mut problems);
+        let mut warnings = Vec::new();
+        let mut findings = feeds::Findings {
+            problems: &mut problems,
+            warnings: &mut warnings,
+        };
+        let feeds = feeds::check(&raw.feeds, &global, &mut findings);
         if problems.is_empty() {
             Ok(Self {
                 state_dir,
                 tiers,
                 tier_lines,
                 collectors,
+                global,
+                window,
+                rules: None,
+                rule_patterns: raw.rules,
+                feeds,
+                warnings,
             })
         } else {
             problems.sort_by_key(|p| (p.line, p.column));

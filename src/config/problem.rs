@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-pub use tidegauge_exporter::problem::Problem;
+pub use tidegauge_web::problem::Problem;
 
 /// Why there is no configuration.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use serde::de::{IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use super::feeds::raw::{RawFeed, instead_of};
 use super::problem::Problem;
 
 /// A scalar as its text: `5m`, `true` and `80` alike.
@@ -27,10 +28,35 @@ pub struct RawConfig {
     pub tiers: Option<Spanned<Vec<Spanned<RawTier>>>>,
     #[serde(default)]
     pub collectors: RawCollectors,
-    rules: Option<Spanned<IgnoredAny>>,
+    pub global: Option<Spanned<RawGlobal>>,
+    pub window: Option<Spanned<RawWindow>>,
+    pub rules: Option<Vec<Text>>,
+    #[serde(default)]
+    pub feeds: Vec<Spanned<RawFeed>>,
     alerting: Option<Spanned<IgnoredAny>>,
     actions: Option<Spanned<IgnoredAny>>,
     layout: Option<Spanned<IgnoredAny>>,
+}
+
+/// The section `global`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawGlobal {
+    pub scrape_interval: Option<Text>,
+    pub scrape_timeout: Option<Text>,
+    pub evaluation_interval: Option<Text>,
+    #[serde(default)]
+    pub external_labels: BTreeMap<String, Text>,
+}
+
+/// The section `window`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWindow {
+    pub retention: Option<Text>,
+    pub max_range: Option<Text>,
+    pub max_bytes: Option<Text>,
+    pub max_series: Option<Text>,
 }
 
 /// One entry of `tiers`.
@@ -86,7 +112,6 @@ impl RawConfig {
     /// Sections of the contract whose part of the program does not exist yet.
     pub fn later_sections(&self) -> impl Iterator<Item = (&'static str, &Spanned<IgnoredAny>)> {
         [
-            ("rules", &self.rules),
             ("alerting", &self.alerting),
             ("actions", &self.actions),
             ("layout", &self.layout),
@@ -103,13 +128,28 @@ pub fn parse(text: &str) -> Result<RawConfig, Problem> {
         let (line, column) = error
             .location()
             .map_or((0, 0), |place| (place.line(), place.column()));
-        Problem {
-            line,
-            column,
-            message: error.to_string(),
-            hint: String::new(),
+        let message = error.to_string();
+        match unknown_key(&message).and_then(|key| Some((key, instead_of(key)?))) {
+            Some((key, hint)) => Problem {
+                line,
+                column,
+                message: format!("Prometheus's `{key}` is not supported"),
+                hint: hint.to_owned(),
+            },
+            None => Problem {
+                line,
+                column,
+                message,
+                hint: String::new(),
+            },
         }
     })
+}
+
+/// The key that serde's message says is unknown.
+fn unknown_key(message: &str) -> Option<&str> {
+    let (_, after) = message.split_once("unknown field `")?;
+    Some(after.split_once('`')?.0)
 }
 
 impl<'de> Deserialize<'de> for Scalar {

@@ -7,12 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap_complete::Shell;
+use tidegauge_alerts::feed;
 use tidegauge_exporter::collector::{COLLECTORS, Schedule};
-use tidegauge_exporter::http::stats;
 use tidegauge_exporter::sampling::self_metrics;
 use tidegauge_model::metric::{FamilySpec, MetricKind};
+use tidegauge_web::stats;
 
-fn root() -> Result<PathBuf> {
+/// The folder of the project.
+pub fn root() -> Result<PathBuf> {
     Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask lies in the project")?
@@ -116,6 +118,9 @@ fn metrics() -> String {
         tidegauge::reload::FAMILIES,
     ];
     families(&mut out, &own.concat(), "the exporter", "none");
+    out.push_str("\n## The sidecar itself\n\nOn the sidecar's own `/metrics`.\n");
+    let own = [tidegauge::sidecar::families::FAMILIES, feed::FAMILIES];
+    families(&mut out, &own.concat(), "the sidecar", "none");
     out
 }
 
@@ -240,9 +245,25 @@ mod tests {
             ("tidegauge-ioctl", &[]),
             (
                 "tidegauge-exporter",
-                &["tidegauge-ioctl", "tidegauge-model"],
+                &["tidegauge-ioctl", "tidegauge-model", "tidegauge-web"],
             ),
-            ("tidegauge", &["tidegauge-exporter", "tidegauge-model"]),
+            ("tidegauge-promql", &[]),
+            (
+                "tidegauge-alerts",
+                &["tidegauge-model", "tidegauge-promql", "tidegauge-web"],
+            ),
+            ("tidegauge-web", &["tidegauge-model"]),
+            (
+                "tidegauge",
+                &[
+                    "tidegauge-alerts",
+                    "tidegauge-exporter",
+                    "tidegauge-ioctl",
+                    "tidegauge-model",
+                    "tidegauge-promql",
+                    "tidegauge-web",
+                ],
+            ),
         ];
         let output = Command::new("cargo")
             .args(["metadata", "--format-version=1", "--no-deps", "--offline"])

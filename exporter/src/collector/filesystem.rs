@@ -52,6 +52,11 @@ static DENIED: FamilySpec = FamilySpec::gauge(
     "1 where the exporter's user may not look; absent elsewhere.",
     LABELS,
 );
+static DUPLICATE: FamilySpec = FamilySpec::gauge(
+    "tidegauge_filesystem_mount_duplicate",
+    "1 where another mount point stands for the same filesystem, so that sums and alerts leave this one out; absent elsewhere.",
+    LABELS,
+);
 static AGE: FamilySpec = FamilySpec::gauge(
     "tidegauge_filesystem_reading_age_seconds",
     "Age of the values shown: 0 when read at this scrape; absent without values.",
@@ -121,6 +126,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         &READONLY,
         &DEVICE_ERROR,
         &DENIED,
+        &DUPLICATE,
         &AGE,
         &DURATION,
         &MOUNT_INFO,
@@ -155,6 +161,7 @@ impl Collector for Filesystem {
             readonly,
             device_error,
             denied,
+            duplicate,
             age,
             duration,
             info,
@@ -180,6 +187,9 @@ impl Collector for Filesystem {
             device_error.push(labels, shown.device_error);
             if shown.reading == Reading::Failed(Why::Denied) {
                 denied.push(labels, true);
+            }
+            if mount.duplicate {
+                duplicate.push(labels, true);
             }
             if let Some(reading_age) = shown.reading.age() {
                 let value = if reading_age.is_zero() {

@@ -1,6 +1,7 @@
 //! The tiers: sums over their filesystems, their thresholds, whether they can be read.
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels};
+use tidegauge_model::tier::Thresholds;
 
 use super::{Collector, CollectorSpec, Context, Schedule};
 use crate::device::statfs::ratio;
@@ -23,7 +24,7 @@ static INFO: FamilySpec = FamilySpec::info(
 );
 static THRESHOLD: FamilySpec = FamilySpec::gauge(
     "tidegauge_tier_threshold_ratio",
-    "Fill levels at which the tier's state changes.",
+    "Fill levels at which the tier's state changes; without a tier those for filesystems that belong to none.",
     &["tier", "level"],
 );
 static SIZE: FamilySpec = FamilySpec::gauge(
@@ -108,6 +109,10 @@ fn build(context: &Context, _: &Settings) -> Box<dyn Collector> {
             thresholds.push(&of_tier.with("level", level), ratio.0);
         }
         labels.push(of_tier);
+    }
+    for (level, ratio) in Thresholds::default().each() {
+        let of_none = Labels::new(&[("tier", ""), ("level", level)]);
+        thresholds.push(&of_none, ratio.0);
     }
     Box::new(Tiers {
         info,

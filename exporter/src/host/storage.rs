@@ -35,6 +35,8 @@ pub struct ShownMount {
     pub tier: Option<usize>,
     /// Its superblock takes no writes.
     pub read_only: bool,
+    /// Another of the mounts that are shown stands for its filesystem.
+    pub duplicate: bool,
     /// `tier`, `mountpoint`, `device`, `fstype`.
     pub labels: Labels,
     /// These and how it is mounted.
@@ -185,7 +187,7 @@ impl Storage {
     fn lay_out(&self, table: Arc<MountTable>) -> MountLayout {
         let placement = Placement::new(&self.tiers, &table, |mount| self.counts(mount));
         let mut labels_seen = FxHashSet::default();
-        let mut mounts = Vec::new();
+        let (mut mounts, mut ranks) = (Vec::new(), Vec::new());
         for mount in table.visible() {
             let tier = placement.tier_of(mount.dev);
             if !(self.counts(mount) || self.is_named(mount)) {
@@ -196,10 +198,12 @@ impl Storage {
             // refuse the whole scrape.
             if labels_seen.insert(shown.labels.clone()) {
                 mounts.push(shown);
+                ranks.push((!self.is_named(mount), mount.root != Path::new("/")));
             } else {
                 tracing::warn!(mountpoint = %displayable(mount.mountpoint.as_os_str()), "two mounts have the same name in text; the second is not shown");
             }
         }
+        mark_duplicates(&mut mounts, &ranks);
         let inside = placement
             .tiers
             .iter()
@@ -266,6 +270,7 @@ impl Storage {
             fstype: mount.fstype.clone(),
             tier,
             read_only: mount.is_read_only(),
+            duplicate: false,
             labels,
             info_labels,
         }
@@ -279,6 +284,21 @@ impl Storage {
             return Cow::Owned(format!("/dev/{name}"));
         }
         displayable(mount.source.as_os_str())
+    }
+}
+
+/// Of the mounts of one filesystem one stands for it: one that a tier names, then one that shows all of it, then
+/// the one with the shortest mount point, then the first by name, so that it is the same one whatever order they
+/// came in. `ranks` has of each mount what speaks against it: that no tier names it, that it shows only a part.
+fn mark_duplicates(mounts: &mut [ShownMount], ranks: &[(bool, bool)]) {
+    let mut order: Vec<usize> = (0..mounts.len()).collect();
+    order.sort_by_key(|&i| {
+        let path = mounts[i].mountpoint.as_os_str();
+        (ranks[i], path.len(), path)
+    });
+    let mut seen = FxHashSet::default();
+    for index in order {
+        mounts[index].duplicate = !seen.insert(mounts[index].key.dev);
     }
 }
 
@@ -323,4 +343,59 @@ fn all_options(mount: &Mount) -> String {
         }
     }
     options.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegauge_model::mount::DeviceNumber;
+
+    use super::*;
+
+    fn mount(minor: u32, path: &str) -> ShownMount {
+        let dev = DeviceNumber { major: 8, minor };
+        let path = PathBuf::from(path);
+        ShownMount {
+            key: MountKey {
+                id: 1,
+                dev,
+                path: path.clone(),
+            },
+            mountpoint: path,
+            device: String::new(),
+            fstype: String::new(),
+            tier: None,
+            read_only: false,
+            duplicate: false,
+            labels: Labels::none(),
+            info_labels: Labels::none(),
+        }
+    }
+
+    #[test]
+    fn one_mount_stands_for_each_filesystem_whatever_the_order() {
+        let one = [
+            (mount(1, "/data/warm"), (false, true)),
+            (mount(1, "/top"), (true, false)),
+            (mount(1, "/a"), (true, true)),
+            (mount(2, "/srv/b"), (true, false)),
+            (mount(2, "/srv/a"), (true, false)),
+            (mount(3, "/x"), (true, true)),
+        ];
+        let stands = |order: &[usize]| {
+            let (mut mounts, ranks): (Vec<_>, Vec<_>) =
+                order.iter().map(|&i| one[i].clone()).unzip();
+            mark_duplicates(&mut mounts, &ranks);
+            let mut paths: Vec<_> = mounts
+                .into_iter()
+                .filter(|m| !m.duplicate)
+                .map(|m| m.mountpoint)
+                .collect();
+            paths.sort();
+            paths
+        };
+        let expected = ["/data/warm", "/srv/a", "/x"].map(PathBuf::from);
+        assert_eq!(stands(&[0, 1, 2, 3, 4, 5]), expected);
+        assert_eq!(stands(&[5, 4, 3, 2, 1, 0]), expected);
+        assert_eq!(stands(&[2, 4, 0, 5, 1, 3]), expected);
+    }
 }

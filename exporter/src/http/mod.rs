@@ -1,29 +1,18 @@
 //! The exporter's HTTP server: `/metrics`, the landing page, health and readiness.
 
-mod bind;
-mod body;
-mod connection;
 mod landing;
-pub mod negotiate;
-mod peer;
 pub mod query;
 mod route;
-pub mod secure;
-pub mod stats;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tidegauge_model::snapshot::Snapshot;
+use tidegauge_web::reload::ReloadRequest;
+use tidegauge_web::{HttpStats, Options};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-pub use self::bind::{BindError, bind};
-pub use self::peer::Peer;
 use self::route::Routes;
-use self::secure::Security;
-pub use self::stats::HttpStats;
 
 /// Which collectors an answer shows: all of them, or those named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,9 +58,6 @@ pub trait Scrape: Send + Sync + 'static {
     fn collectors(&self) -> Arc<[CollectorInfo]>;
 }
 
-/// A request to read the configuration again. What came of it is sent to whoever waits, if anybody does.
-pub type ReloadRequest = Option<oneshot::Sender<Result<(), String>>>;
-
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -81,21 +67,10 @@ pub struct ServerOptions {
     pub max_requests: usize,
     /// Shown on the landing page.
     pub version: &'static str,
-    /// A connection that sends no whole request for this long is closed, an idle one too. So long may a
-    /// TLS handshake take.
-    pub header_timeout: Duration,
-    /// A client that takes nothing of its answer for this long is dropped.
-    pub write_timeout: Duration,
-    /// Longest request line and headers, in bytes; at least 8192.
-    pub max_header_bytes: usize,
-    /// Most connections at once.
-    pub max_connections: usize,
-    /// At the end, answers under way have this long.
-    pub grace: Duration,
-    /// TLS, passwords and limits of a web configuration; `None`: plain HTTP for everybody.
-    pub security: Option<Arc<Security>>,
     /// Where requests of `/-/reload` go; `None`: there is no such path.
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
+    /// Of connections.
+    pub web: Options,
 }
 
 impl Default for ServerOptions {
@@ -104,13 +79,8 @@ impl Default for ServerOptions {
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
             version: "",
-            header_timeout: Duration::from_secs(30),
-            write_timeout: Duration::from_secs(30),
-            max_header_bytes: 16 << 10,
-            max_connections: 512,
-            grace: Duration::from_secs(5),
-            security: None,
             reload: None,
+            web: Options::default(),
         }
     }
 }
@@ -123,37 +93,11 @@ pub async fn serve(
     options: ServerOptions,
     stop: impl Future<Output = ()>,
 ) {
-    let graceful = Arc::new(GracefulShutdown::new());
-    let connections = Arc::new(Semaphore::new(options.max_connections));
-    let grace = options.grace;
-    let routes = Arc::new(Routes {
+    let web = options.web.clone();
+    let routes = Routes {
         scrape,
-        stats,
+        stats: Arc::clone(&stats),
         options,
-    });
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| {
-            tokio::spawn(connection::accept(
-                listener,
-                Arc::clone(&routes),
-                Arc::clone(&connections),
-                Arc::clone(&graceful),
-            ))
-        })
-        .collect();
-    stop.await;
-    for task in accepting {
-        task.abort();
-        // Once it is gone so is its listener, and its hold on `graceful`.
-        let _ = task.await;
-    }
-    let ended = async {
-        if let Ok(graceful) = Arc::try_unwrap(graceful) {
-            graceful.shutdown().await;
-        }
     };
-    if tokio::time::timeout(grace, ended).await.is_err() {
-        tracing::warn!(?grace, "some clients did not take their answer in time");
-    }
+    tidegauge_web::serve(listeners, routes, stats, web, stop).await;
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::body::{Body, Metrics};
-use super::secure::Refusal;
-use super::stats::HttpStats;
-use super::{Peer, ReloadRequest, Scrape, ServerOptions, landing, negotiate, query};
-use tokio::sync::{mpsc, oneshot};
+use tidegauge_web::answer::{text, wrong_method};
+use tidegauge_web::body::Body;
+use tidegauge_web::metrics::exposition;
+use tidegauge_web::reload::reload;
+use tidegauge_web::{Handler, HttpStats, Peer};
+
+use super::{Scrape, ServerOptions, landing, query};
 
 /// What the routes work with.
 pub struct Routes {
@@ -22,49 +24,14 @@ pub struct Routes {
     pub options: ServerOptions,
 }
 
-impl Routes {
-    /// Answers a request; its body, if any, is not read.
-    pub async fn answer<B: hyper::body::Body>(
-        &self,
-        request: Request<B>,
-        mut peer: Peer,
-    ) -> Response<Body> {
-        let secured = self.options.security.as_ref().map(|s| (s, s.current()));
-        let admitted = match &secured {
-            None => Ok(false),
-            Some((security, active)) => security.admit(active, request.headers()).await,
-        };
-        let mut response = match admitted {
-            Ok(by_password) => {
-                peer.authenticated |= by_password;
-                self.dispatch(&request, &peer).await
-            }
-            Err(refusal) => refused(refusal),
-        };
-        if !request.body().is_end_stream() {
-            // What follows on this connection would be the body that nobody reads.
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        let headers = response.headers_mut();
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        for (name, value) in secured.iter().flat_map(|(_, active)| &active.headers) {
-            headers.insert(name, value.clone());
-        }
-        if request.method() == Method::HEAD {
-            *response.body_mut() = Body::Full(None);
-        }
-        let code = response.status().as_u16();
-        self.stats.answered(code);
-        tracing::debug!(client = %peer.address, authenticated = peer.authenticated, path = request.uri().path(), code, "answered");
-        response
+impl Handler for Routes {
+    async fn handle(&self, request: &mut Request<Incoming>, peer: &Peer) -> Response<Body> {
+        self.answer(request, peer).await
     }
+}
 
-    async fn dispatch<B>(&self, request: &Request<B>, peer: &Peer) -> Response<Body> {
+impl Routes {
+    async fn answer<B>(&self, request: &Request<B>, peer: &Peer) -> Response<Body> {
         // Nothing here takes a body, and one of unknown length is how requests are smuggled.
         if request.headers().contains_key(header::TRANSFER_ENCODING) {
             return text(StatusCode::BAD_REQUEST, "requests have no body here\n");
@@ -82,11 +49,7 @@ impl Routes {
             return text(StatusCode::NOT_FOUND, hint);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+            return wrong_method("GET, HEAD", "only GET and HEAD\n");
         }
         match path {
             _ if is_metrics => self.metrics(request).await,
@@ -121,38 +84,20 @@ impl Routes {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             return response;
         };
-        let format = negotiate::format(&joined(request.headers(), header::ACCEPT));
-        let encoding = negotiate::encoding(&joined(request.headers(), header::ACCEPT_ENCODING));
-        let body = if request.method() == Method::HEAD {
-            Body::Full(None)
+        let snapshot = if request.method() == Method::HEAD {
+            None
         } else {
             let Ok(snapshot) = self.scrape.snapshot(wanted.clone()).await else {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "the sampler has stopped\n");
             };
-            match Metrics::new(snapshot, wanted, format, encoding, in_flight) {
-                Ok(metrics) => Body::Metrics(Box::new(metrics)),
-                Err(error) => {
-                    return text(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        format!("cannot compress: {error}\n"),
-                    );
-                }
-            }
+            Some(snapshot)
         };
-        let mut response = Response::new(body);
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(format.content_type()),
-        );
-        headers.insert(
-            header::VARY,
-            HeaderValue::from_static("Accept, Accept-Encoding"),
-        );
-        if let Some(name) = encoding.name() {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
-        }
-        response
+        exposition(
+            request.headers(),
+            snapshot,
+            Box::new(move |name| wanted.contains(name)),
+            in_flight,
+        )
     }
 
     fn landing(&self) -> Response<Body> {
@@ -173,142 +118,5 @@ impl Routes {
             HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
         );
         response
-    }
-}
-
-/// What changes something is for whoever is on this host, or has proven who he is, and for no web page
-/// that somebody on this host looks at.
-async fn reload<B>(
-    request: &Request<B>,
-    peer: &Peer,
-    requests: &mpsc::Sender<ReloadRequest>,
-) -> Response<Body> {
-    if !matches!(*request.method(), Method::POST | Method::PUT) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only POST and PUT\n");
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("POST, PUT"));
-        return response;
-    }
-    if !may_reload(peer, request.headers()) {
-        return text(
-            StatusCode::FORBIDDEN,
-            "reload is for clients on the host itself and for authenticated ones, not for web pages\n",
-        );
-    }
-    let (reply, answer) = oneshot::channel();
-    if requests.send(Some(reply)).await.is_err() {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "tidegauge is stopping\n");
-    }
-    match answer.await {
-        Ok(Ok(())) => text(
-            StatusCode::OK,
-            "the configuration was read again and is in use\n",
-        ),
-        Ok(Err(error)) => text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the configuration is wrong, the old one stays in use:\n{error}\n"),
-        ),
-        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "tidegauge is stopping\n"),
-    }
-}
-
-fn may_reload(peer: &Peer, headers: &HeaderMap) -> bool {
-    let from_here = [peer.address, peer.local]
-        .iter()
-        .all(|address| address.ip().to_canonical().is_loopback());
-    let from_page = ["origin", "sec-fetch-site"]
-        .iter()
-        .any(|name| headers.contains_key(*name));
-    !from_page && (from_here || peer.authenticated)
-}
-
-fn refused(refusal: Refusal) -> Response<Body> {
-    let (status, body, name, value) = match refusal {
-        Refusal::Unauthorized => (
-            StatusCode::UNAUTHORIZED,
-            "a user and a password are needed\n",
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic"),
-        ),
-        Refusal::TooMany(wait) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many requests\n",
-            header::RETRY_AFTER,
-            // Whole seconds, and not before there is a token.
-            HeaderValue::from(
-                wait.as_secs()
-                    .saturating_add(u64::from(wait.subsec_nanos() > 0)),
-            ),
-        ),
-        Refusal::Busy => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many passwords are being compared\n",
-            header::RETRY_AFTER,
-            HeaderValue::from_static("1"),
-        ),
-    };
-    let mut response = text(status, body);
-    response.headers_mut().insert(name, value);
-    response
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::full(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    response
-}
-
-/// All lines of a header as one list; lines that are no text count as absent.
-fn joined(headers: &HeaderMap, name: HeaderName) -> String {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_may_reload() {
-        let peer = |address: &str, local: &str, authenticated| Peer {
-            address: address.parse().unwrap(),
-            local: local.parse().unwrap(),
-            authenticated,
-        };
-        let none = HeaderMap::new();
-        for (address, local) in [
-            ("127.0.0.1:4711", "127.0.0.1:10733"),
-            ("[::1]:4711", "[::1]:10733"),
-            ("[::ffff:127.0.0.1]:4711", "[::ffff:127.0.0.1]:10733"),
-        ] {
-            assert!(may_reload(&peer(address, local, false), &none), "{address}");
-        }
-        for (address, local) in [
-            ("192.0.2.7:4711", "192.0.2.1:10733"),
-            ("[::ffff:192.0.2.7]:4711", "[::ffff:192.0.2.1]:10733"),
-            // Forwarded into the host by something that keeps its own address.
-            ("127.0.0.1:4711", "192.0.2.1:10733"),
-        ] {
-            assert!(
-                !may_reload(&peer(address, local, false), &none),
-                "{address}"
-            );
-            assert!(may_reload(&peer(address, local, true), &none), "{address}");
-        }
-        for name in ["origin", "sec-fetch-site"] {
-            let mut page = HeaderMap::new();
-            page.insert(name, HeaderValue::from_static("null"));
-            let here = peer("127.0.0.1:4711", "127.0.0.1:10733", true);
-            assert!(!may_reload(&here, &page), "{name}");
-        }
     }
 }

@@ -50,6 +50,8 @@ pub struct Sampler {
 
 struct Running {
     spec: &'static CollectorSpec,
+    /// Of one on a timer.
+    interval: Option<Duration>,
     worker: Worker,
 }
 
@@ -91,7 +93,11 @@ impl Sampler {
                     .chain(spec.rights_with(settings, &context.tiers))
                     .collect(),
             })?;
-            running.push(Running { spec, worker });
+            running.push(Running {
+                spec,
+                interval,
+                worker,
+            });
         }
         let (requests, inbox) = channel();
         let ready = Arc::new(AtomicBool::new(false));
@@ -187,8 +193,9 @@ impl Engine {
                 families: Arc::clone(&outcomes[i].families),
             })
             .collect();
-        let names = self.running.iter().map(|r| r.spec.name);
-        let mut own = self.self_metrics.families(names.zip(&outcomes));
+        let known = self.running.iter().zip(&outcomes);
+        let known = known.map(|(r, outcome)| (r.spec.name, r.interval, outcome));
+        let mut own = self.self_metrics.families(known);
         own.extend((self.extra)());
         groups.push(Group {
             collector: Group::ALWAYS,

@@ -1,6 +1,6 @@
 //! The exporter about itself: its build, its process, its collectors.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge_model::metric::{Family, FamilySpec, Labels, Value};
 
@@ -22,6 +22,11 @@ static DURATION: FamilySpec = FamilySpec::gauge(
 static LAST_SUCCESS: FamilySpec = FamilySpec::gauge(
     "tidegauge_collector_last_success_timestamp_seconds",
     "When the collector last succeeded.",
+    &["collector"],
+);
+static INTERVAL: FamilySpec = FamilySpec::gauge(
+    "tidegauge_collector_interval_seconds",
+    "How long the collector waits between two runs; absent for one that runs at each scrape.",
     &["collector"],
 );
 static CPU: FamilySpec = FamilySpec::counter(
@@ -62,6 +67,7 @@ pub static FAMILIES: &[&FamilySpec] = &[
     &SUCCESS,
     &DURATION,
     &LAST_SUCCESS,
+    &INTERVAL,
     &CPU,
     &RESIDENT,
     &VIRTUAL,
@@ -90,28 +96,35 @@ impl SelfMetrics {
         }
     }
 
-    /// All families, with what is known of each collector.
+    /// All families, with each collector's name, how often it runs if on a timer, and what is known of it.
     pub fn families<'a>(
         &mut self,
-        collectors: impl Iterator<Item = (&'static str, &'a Outcome)>,
+        collectors: impl Iterator<Item = (&'static str, Option<Duration>, &'a Outcome)>,
     ) -> Vec<Family> {
-        let (mut success, mut duration, mut last) = (
+        let (mut success, mut duration, mut last, mut intervals) = (
             Family::new(&SUCCESS),
             Family::new(&DURATION),
             Family::new(&LAST_SUCCESS),
+            Family::new(&INTERVAL),
         );
-        for (name, outcome) in collectors {
+        for (name, interval, outcome) in collectors {
             let labels = Labels::new(&[("collector", name)]);
-            // One on a timer that has not run yet has neither failed nor succeeded.
-            if outcome.ended.is_some() {
+            // One on a timer that has not run yet has neither failed nor succeeded. One that runs at each scrape was
+            // waited for.
+            if outcome.ended.is_some() || interval.is_none() {
                 success.push(&labels, outcome.success);
+            }
+            if outcome.ended.is_some() {
                 duration.push(&labels, outcome.took.as_secs_f64());
             }
             if let Some(time) = outcome.last_success.and_then(unix_seconds) {
                 last.push(&labels, time);
             }
+            if let Some(interval) = interval {
+                intervals.push(&labels, interval.as_secs_f64());
+            }
         }
-        let mut families = vec![self.build.clone(), success, duration, last];
+        let mut families = vec![self.build.clone(), success, duration, last, intervals];
         families.extend(self.process());
         families
     }
@@ -151,4 +164,25 @@ fn unix_seconds(time: SystemTime) -> Option<f64> {
     time.duration_since(UNIX_EPOCH)
         .ok()
         .map(|d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_never_answered_a_scrape_did_not_succeed() {
+        let never = Outcome::default();
+        let timer = Some(Duration::from_secs(300));
+        let collectors = [("at_scrape", None, &never), ("on_timer", timer, &never)];
+        let families = SelfMetrics::new("1").families(collectors.into_iter());
+        let success = families.iter().find(|f| f.spec.name == SUCCESS.name);
+        let samples: Vec<_> = success
+            .unwrap()
+            .samples
+            .iter()
+            .map(|s| (s.labels.rendered().to_owned(), s.value.as_f64()))
+            .collect();
+        assert_eq!(samples, [("collector=\"at_scrape\"".to_owned(), 0.0)]);
+    }
 }

@@ -10,7 +10,7 @@ mod write;
 
 pub use event::{Event, Exemplar, Kind, SampleLine, is_plain_label, is_plain_name};
 pub use lint::{Finding, Severity, lint};
-pub use parse::{ParseError, Parser, parse_value};
+pub use parse::{AfterSeries, ParseError, Parser, after_series, parse_value, read_line};
 pub use write::{Cursor, write_chunk};
 
 /// An exposition format.

@@ -1,4 +1,4 @@
-//! The least of an HTTP/1.1 client: one GET, the connection closed after it.
+//! The least of an HTTP/1.1 client: one GET or form, the connection closed after it.
 //!
 //! Our own, so that what the exporter sends is checked by other code than the library that sends it,
 //! and nothing is undone on the way (a client library would unpack gzip unasked).
@@ -44,17 +44,42 @@ impl Response {
 /// # Errors
 /// When nobody listens, no answer comes in time, or it is no HTTP/1.1 answer.
 pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<Response> {
+    ask(address, "GET", path, headers, "")
+}
+
+/// Sends a form, as `a=1&b=2`, to a path of `address`.
+///
+/// # Errors
+/// As [`get`].
+pub fn post_form(address: &str, path: &str, form: &str) -> io::Result<Response> {
+    let length = form.len().to_string();
+    let headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Content-Length", &length),
+    ];
+    ask(address, "POST", path, &headers, form)
+}
+
+fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Response> {
     let target = address
         .parse()
         .map_err(|error| invalid(format!("{address}: {error}")))?;
     let mut stream = TcpStream::connect_timeout(&target, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str("\r\n");
+    request.push_str(body);
     stream.write_all(request.as_bytes())?;
     read_response(&mut BufReader::new(stream))
 }

@@ -75,9 +75,67 @@ impl Prometheus {
     /// # Panics
     /// As [`Prometheus::start`], and when settings are no map.
     pub fn start_jobs(which: Which, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> Self {
+        let global = if scrape_protocols.is_empty() {
+            json!({})
+        } else {
+            json!({ "scrape_protocols": scrape_protocols })
+        };
+        Self::launch(which, jobs, &global, &[], Scratch::new("prometheus"))
+    }
+
+    /// Starts one that has these samples, in OpenMetrics with times, from the beginning, and evaluates this
+    /// file of rules every second. It scrapes only itself.
+    ///
+    /// # Panics
+    /// When it does not start, or promtool does not take the samples.
+    pub fn start_filled(which: Which, samples: &str, rules: &str) -> Self {
         let scratch = Scratch::new("prometheus");
+        let input = scratch.file("samples.om", samples);
+        let data = scratch.folder("data");
+        let program = which.program("promtool");
+        let arguments = ["tsdb", "create-blocks-from", "openmetrics"];
+        let output = run_with_input(
+            Command::new(&program).args(arguments).arg(input).arg(data),
+            "",
+        )
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let rules = scratch.file("rules.yml", rules);
+        let global = json!({ "evaluation_interval": "1s" });
+        Self::launch(which, &[], &global, &[rules], scratch)
+    }
+
+    /// As [`Prometheus::start`], with rule files, which it evaluates every second.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start`], and when it refuses a rule.
+    pub fn start_with_rules(which: Which, targets: &[&str], rule_files: &[PathBuf]) -> Self {
+        let job = Job {
+            name: "tidegauge",
+            targets,
+            settings: json!({}),
+        };
+        Self::start_jobs_with_rules(which, &[job], rule_files)
+    }
+
+    /// As [`Prometheus::start_with_rules`], with jobs that differ in how they are scraped.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start_with_rules`], and when settings are no map.
+    pub fn start_jobs_with_rules(which: Which, jobs: &[Job<'_>], rule_files: &[PathBuf]) -> Self {
+        let global = json!({ "evaluation_interval": "1s" });
+        Self::launch(which, jobs, &global, rule_files, Scratch::new("prometheus"))
+    }
+
+    fn launch(
+        which: Which,
+        jobs: &[Job<'_>],
+        global: &Value,
+        rules: &[PathBuf],
+        scratch: Scratch,
+    ) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
-        let config = scratch.file("prometheus.yml", &config(&address, jobs, scrape_protocols));
+        let config = scratch.file("prometheus.yml", &config(&address, jobs, global, rules));
         let flag = |name: &str, value: OsString| {
             let mut flag = OsString::from(format!("--{name}="));
             flag.push(value);
@@ -138,6 +196,36 @@ impl Prometheus {
             .take()
     }
 
+    /// All samples that it stores of series that a selector selects, marks of staleness included: each the
+    /// series as `{__name__="a", b="c"}`, the time in milliseconds and the value (NaN for a mark).
+    ///
+    /// # Panics
+    /// When promtool cannot read its data.
+    pub fn dump(&self, selector: &str) -> Vec<(String, i64, f64)> {
+        let data = self.daemon.scratch().path().join("data");
+        let matching = format!("--match={selector}");
+        let sandbox = format!(
+            "--sandbox-dir-root={}",
+            self.daemon.scratch().path().display()
+        );
+        let data = data.display().to_string();
+        let said = promtool(Which::V3, &["tsdb", "dump", &matching, &sandbox, &data], "");
+        assert_eq!(said.code, Some(0), "promtool tsdb dump: {}", said.stderr);
+        let read = |line: &str| {
+            let (series, rest) = line.rsplit_once("} ")?;
+            let (value, time) = rest.split_once(' ')?;
+            Some((
+                format!("{series}}}"),
+                time.parse().ok()?,
+                value.parse().ok()?,
+            ))
+        };
+        let lines = said.stdout.lines();
+        lines
+            .map(|line| read(line).unwrap_or_else(|| panic!("promtool tsdb dump: {line:?}")))
+            .collect()
+    }
+
     /// What is under `data` in the answer of an API path.
     ///
     /// # Panics
@@ -155,7 +243,7 @@ impl Prometheus {
 }
 
 /// JSON is YAML too.
-fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
+fn config(own: &str, jobs: &[Job<'_>], settings: &Value, rules: &[PathBuf]) -> String {
     let own = Job {
         name: "prometheus",
         targets: &[own],
@@ -171,14 +259,13 @@ fn config(own: &str, jobs: &[Job<'_>], scrape_protocols: &[&str]) -> String {
             config
         })
         .collect();
-    let mut global = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
-    if !scrape_protocols.is_empty() {
-        global["scrape_protocols"] = json!(scrape_protocols);
-    }
-    json!({ "global": global, "scrape_configs": scrape_configs }).to_string()
+    let mut global = settings.clone();
+    global["scrape_interval"] = "1s".into();
+    global["scrape_timeout"] = "1s".into();
+    json!({ "global": global, "scrape_configs": scrape_configs, "rule_files": rules }).to_string()
 }
 
-fn percent_encode(text: &str) -> String {
+pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() {

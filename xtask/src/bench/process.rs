@@ -85,11 +85,32 @@ impl Exporter {
 
     /// Resident memory in bytes, all of it.
     pub fn resident(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// Resident memory in bytes that is not pages of files.
+    pub fn anonymous(&self) -> Result<u64> {
+        self.status("RssAnon:")
+    }
+
+    /// Waits until it says that it is ready.
+    pub fn ready(&self, limit: Duration) -> Result<()> {
+        let address = self.address.to_string();
+        while self.began.elapsed() < limit {
+            if tidegauge_rig::get(&address, "/-/ready", &[]).is_ok_and(|a| a.status == 200) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("{address} is not ready after {limit:?}")
+    }
+
+    fn status(&self, field: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status
             .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
+            .find_map(|l| l.strip_prefix(field))
+            .with_context(|| format!("no {field}"))?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib << 10)
     }

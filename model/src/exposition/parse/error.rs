@@ -40,6 +40,26 @@ impl ParseError {
             hint: hint(text),
         }
     }
+
+    /// A text of OpenMetrics that stops after `lines` lines without `# EOF`.
+    pub fn no_end(lines: usize) -> Self {
+        Self {
+            line: lines.max(1),
+            column: 1,
+            found: "the end of the text".to_owned(),
+            expected: "'# EOF' as the last line",
+            hint: "the text may be cut off; its writer ends a whole one with '# EOF'",
+        }
+    }
+
+    /// A line that follows `# EOF`; `number` from 1.
+    pub fn after_end(number: usize, line: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(line);
+        Self {
+            hint: "end the text with '# EOF', without an empty line after it",
+            ..Self::new(number, 0, &text, "nothing after '# EOF'")
+        }
+    }
 }
 
 /// What may be wrong with a line that could not be read.

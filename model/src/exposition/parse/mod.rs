@@ -25,6 +25,7 @@ use std::borrow::Cow;
 pub use self::error::ParseError;
 pub use self::number::value as parse_value;
 use self::sample::sample;
+pub use self::sample::{AfterSeries, after_series};
 use self::scan::{Scan, unescape};
 use super::Format;
 use super::event::{Event, Kind};
@@ -65,46 +66,62 @@ impl<'a> Parser<'a> {
         self.rest = rest;
         Some(line)
     }
+}
 
-    /// What a line says, if anything.
-    fn read(&self, line: &'a [u8]) -> Result<Option<Event<'a>>, ParseError> {
-        let text = match std::str::from_utf8(line) {
-            Ok(text) => text,
-            Err(error) => return self.read_broken(line, error.valid_up_to()).map(Some),
-        };
-        let mut scan = Scan::new(text, self.line, self.format);
-        scan.blanks();
-        match self.format {
-            Format::Text004 if scan.is_at_end() => Ok(None),
-            Format::OpenMetrics100 if scan.is_at_end() => {
-                Err(scan.error("a sample or '# ': OpenMetrics has no empty lines"))
-            }
-            _ if scan.next_is(b'#') => comment(&mut scan).map(Some),
-            _ => sample(&mut scan).map(|sample| Some(Event::Sample(sample))),
+/// What one line says, if anything: `line` without its end, `number` from 1. For who does not have the
+/// whole text at hand; that OpenMetrics ends with [`Event::Eof`], and with nothing after it, is then theirs
+/// to see to.
+///
+/// # Errors
+/// When it is not in the format.
+pub fn read_line(
+    line: &[u8],
+    number: usize,
+    format: Format,
+) -> Result<Option<Event<'_>>, ParseError> {
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => {
+            return read_broken(line, number, format, error.valid_up_to()).map(Some);
         }
+    };
+    let mut scan = Scan::new(text, number, format);
+    scan.blanks();
+    match format {
+        Format::Text004 if scan.is_at_end() => Ok(None),
+        Format::OpenMetrics100 if scan.is_at_end() => {
+            Err(scan.error("a sample or '# ': OpenMetrics has no empty lines"))
+        }
+        _ if scan.next_is(b'#') => comment(&mut scan).map(Some),
+        _ => sample(&mut scan).map(|sample| Some(Event::Sample(sample))),
     }
+}
 
-    /// A line that is no UTF-8: nobody minds that in a comment.
-    fn read_broken(&self, line: &'a [u8], at: usize) -> Result<Event<'a>, ParseError> {
-        let lossy = String::from_utf8_lossy(line);
-        let mut scan = Scan::new(&lossy, self.line, self.format);
-        scan.blanks();
-        if self.format == Format::Text004
-            && scan.next_is(b'#')
-            && let Ok(Event::Comment(text)) = comment(&mut scan)
-        {
-            return Ok(Event::Comment(Cow::Owned(text.into_owned())));
-        }
-        Err(ParseError {
-            line: self.line,
-            column: at + 1,
-            found: line
-                .get(at)
-                .map_or_else(String::new, |byte| format!("the byte 0x{byte:02x}")),
-            expected: "UTF-8",
-            hint: "the text must be UTF-8",
-        })
+/// A line that is no UTF-8: nobody minds that in a comment.
+fn read_broken(
+    line: &[u8],
+    number: usize,
+    format: Format,
+    at: usize,
+) -> Result<Event<'_>, ParseError> {
+    let lossy = String::from_utf8_lossy(line);
+    let mut scan = Scan::new(&lossy, number, format);
+    scan.blanks();
+    if format == Format::Text004
+        && scan.next_is(b'#')
+        && let Ok(Event::Comment(text)) = comment(&mut scan)
+    {
+        return Ok(Event::Comment(Cow::Owned(text.into_owned())));
     }
+    Err(ParseError {
+        line: number,
+        column: at + 1,
+        found: line
+            .get(at)
+            .map_or_else(String::new, |byte| format!("the byte 0x{byte:02x}")),
+        expected: "UTF-8",
+        hint: "the text must be UTF-8",
+    })
 }
 
 impl<'a> Iterator for Parser<'a> {
@@ -118,23 +135,13 @@ impl<'a> Iterator for Parser<'a> {
                     return None;
                 }
                 self.ended = true;
-                return Some(Err(ParseError {
-                    line: self.line.max(1),
-                    column: 1,
-                    found: "the end of the text".to_owned(),
-                    expected: "'# EOF' as the last line",
-                    hint: "the text may be cut off; its writer ends a whole one with '# EOF'",
-                }));
+                return Some(Err(ParseError::no_end(self.line)));
             };
             if self.ended {
                 self.rest = &[];
-                let text = String::from_utf8_lossy(line);
-                return Some(Err(ParseError {
-                    hint: "end the text with '# EOF', without an empty line after it",
-                    ..ParseError::new(self.line, 0, &text, "nothing after '# EOF'")
-                }));
+                return Some(Err(ParseError::after_end(self.line, line)));
             }
-            match self.read(line) {
+            match read_line(line, self.line, self.format) {
                 Ok(None) => {}
                 Ok(Some(event)) => {
                     self.ended = event == Event::Eof;

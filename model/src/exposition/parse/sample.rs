@@ -49,6 +49,34 @@ pub(super) fn sample<'a>(scan: &mut Scan<'a>) -> Result<SampleLine<'a>, ParseErr
     })
 }
 
+/// What follows the series in a sample's line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AfterSeries {
+    /// The value; every NaN is the same one.
+    pub value: f64,
+    /// Milliseconds since 1970, in OpenMetrics rounded to them.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Reads what follows a sample's series that is known already: the line's rest, from the blank on. `None`
+/// when it is not in the format: what is wrong then [`read_line`](super::read_line) tells of the whole line.
+///
+/// In a line that begins with the whole text of a series and a blank, that series is all that can stand
+/// there: neither a name nor braces go on after a blank. (But for text 0.0.4, where braces may follow one;
+/// those are no value.)
+pub fn after_series(rest: &str, format: Format) -> Option<AfterSeries> {
+    let mut scan = Scan::new(rest, 1, format);
+    if !scan.gap() {
+        return None;
+    }
+    let value = value(scan.word())?;
+    let (timestamp_ms, _) = after_value(&mut scan).ok()?;
+    Some(AfterSeries {
+        value,
+        timestamp_ms,
+    })
+}
+
 /// The labels in braces. `name` takes a metric name among them, where one may stand.
 fn braces<'a>(
     scan: &mut Scan<'a>,

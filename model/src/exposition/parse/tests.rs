@@ -365,6 +365,28 @@ proptest! {
         }
     }
 
+    /// Whoever knows the series of a line reads the same sample from what follows it.
+    #[test]
+    fn what_follows_a_known_series_reads_as_the_line_does(
+        series in r#"(a|a:b)(\{(b="[c}\\ {]?",?)?\})?|\{"n m"\}"#,
+        rest in r#"[ \t]{0,2}([0-9.]{1,3}|NaN|-Inf|x|\{\})([ \t]{0,2}([0-9]{1,3}|1\.5))?( # \{t="x"\} 1)?[ ]?"#,
+    ) {
+        for format in FORMATS {
+            let line = format!("{series}{rest}");
+            if let Some(after) = after_series(&rest, format) {
+                let read = read_line(line.as_bytes(), 1, format);
+                if let Ok(Some(Event::Sample(sample))) = &read {
+                    prop_assert_eq!(sample.value.to_bits(), after.value.to_bits());
+                    prop_assert_eq!(sample.timestamp_ms, after.timestamp_ms);
+                } else {
+                    // Only the series may be what is wrong with it.
+                    let alone = format!("{series} 1");
+                    prop_assert!(read_line(alone.as_bytes(), 1, format).is_err());
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_we_write_parses_back_bit_for_bit(
         samples in proptest::collection::vec(

@@ -1,25 +1,20 @@
-//! The bodies of answers: a few bytes, or a snapshot that is written and compressed piece by piece as
-//! the client takes it, so that an answer of megabytes needs little memory.
+//! The bodies of answers: a few bytes, or a text that is written and compressed piece by piece as the
+//! client takes it, so that an answer of megabytes needs little memory.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::{Frame, SizeHint};
-use tidegauge_model::exposition::{Cursor, Format, write_chunk};
-use tidegauge_model::snapshot::Snapshot;
 
-use super::Wanted;
 use super::negotiate::Encoding;
-use super::stats::InFlight;
 
 /// How much text is written at a time.
-const PIECE: usize = 32 << 10;
+pub const PIECE: usize = 32 << 10;
 /// zstd's window: 128 kB finds nearly all that repeats in metrics and keeps eight clients small.
 const ZSTD_WINDOW_LOG: u32 = 17;
 
@@ -27,8 +22,15 @@ const ZSTD_WINDOW_LOG: u32 = 17;
 pub enum Body {
     /// All of it.
     Full(Option<Bytes>),
-    /// A snapshot.
-    Metrics(Box<Metrics>),
+    /// One piece after the other.
+    Pieces(Box<Pieces>),
+}
+
+/// A text that is written as it is needed. It is dropped with the answer: when the client has it all, or
+/// has gone.
+pub trait Source: Send + Sync {
+    /// Appends the next piece, of about [`PIECE`] bytes; whether there is more.
+    fn write(&mut self, into: &mut Vec<u8>) -> bool;
 }
 
 impl Body {
@@ -36,19 +38,26 @@ impl Body {
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self::Full(Some(bytes.into()).filter(|b| !b.is_empty()))
     }
+
+    /// A body that is written piece by piece.
+    ///
+    /// # Errors
+    /// Only when the compressor cannot get its memory.
+    pub fn pieces(source: Box<dyn Source>, encoding: Encoding) -> io::Result<Self> {
+        Ok(Self::Pieces(Box::new(Pieces {
+            source,
+            text: Vec::with_capacity(PIECE + 1024),
+            sink: Some(Sink::new(encoding)?),
+        })))
+    }
 }
 
-/// A snapshot on its way to a client.
-pub struct Metrics {
-    snapshot: Arc<Snapshot>,
-    wanted: Wanted,
-    format: Format,
-    cursor: Cursor,
+/// A text on its way to a client.
+pub struct Pieces {
+    source: Box<dyn Source>,
     text: Vec<u8>,
     /// `None` once all is written.
     sink: Option<Sink>,
-    /// Counts as a scrape under way until the client has it all.
-    _in_flight: InFlight,
 }
 
 enum Sink {
@@ -94,40 +103,13 @@ impl Sink {
     }
 }
 
-impl Metrics {
-    /// An error only when the compressor cannot get its memory.
-    pub fn new(
-        snapshot: Arc<Snapshot>,
-        wanted: Wanted,
-        format: Format,
-        encoding: Encoding,
-        in_flight: InFlight,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            snapshot,
-            wanted,
-            format,
-            cursor: Cursor::default(),
-            text: Vec::with_capacity(PIECE + 1024),
-            sink: Some(Sink::new(encoding)?),
-            _in_flight: in_flight,
-        })
-    }
-
+impl Pieces {
     /// The next bytes to send; `None` at the end. A compressor that fails in between ends the answer:
     /// the client sees that it is cut short.
     fn next(&mut self) -> Option<Bytes> {
         while let Some(sink) = &mut self.sink {
             self.text.clear();
-            let wanted = |name: &str| self.wanted.contains(name);
-            let more = write_chunk(
-                &self.snapshot,
-                &wanted,
-                self.format,
-                &mut self.cursor,
-                &mut self.text,
-                PIECE,
-            );
+            let more = self.source.write(&mut self.text);
             let mut ready = sink.take(&mut self.text).ok()?;
             if !more {
                 ready.extend(self.sink.take()?.finish().ok()?);
@@ -150,7 +132,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match self.get_mut() {
             Self::Full(bytes) => bytes.take(),
-            Self::Metrics(metrics) => metrics.next(),
+            Self::Pieces(pieces) => pieces.next(),
         };
         Poll::Ready(bytes.map(|b| Ok(Frame::data(b))))
     }
@@ -158,14 +140,14 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Metrics(metrics) => metrics.sink.is_none(),
+            Self::Pieces(pieces) => pieces.sink.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Metrics(_) => SizeHint::default(),
+            Self::Pieces(_) => SizeHint::default(),
         }
     }
 }

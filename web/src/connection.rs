@@ -18,9 +18,10 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::answer::Answerer;
 use super::peer::Peer;
-use super::route::Routes;
 use super::secure::Tls;
+use super::server::Handler;
 
 /// After a failed accept (no more descriptors, say) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,9 +34,9 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain;
 type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Accepts until it is dropped. Above the limit of connections new ones wait in the kernel's backlog.
-pub async fn accept(
+pub(crate) async fn accept<H: Handler>(
     listener: TcpListener,
-    routes: Arc<Routes>,
+    answerer: Arc<Answerer<H>>,
     connections: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
 ) {
@@ -47,7 +48,7 @@ pub async fn accept(
             Ok((stream, address)) => {
                 let connection = Connection {
                     address,
-                    routes: Arc::clone(&routes),
+                    answerer: Arc::clone(&answerer),
                     watcher: graceful.watcher(),
                     graceful: Arc::downgrade(&graceful),
                 };
@@ -61,17 +62,17 @@ pub async fn accept(
     }
 }
 
-struct Connection {
+struct Connection<H> {
     address: SocketAddr,
-    routes: Arc<Routes>,
+    answerer: Arc<Answerer<H>>,
     watcher: Watcher,
     /// For a watcher later.
     graceful: Weak<GracefulShutdown>,
 }
 
-impl Connection {
+impl<H: Handler> Connection<H> {
     async fn converse(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let _counted = (permit, self.routes.stats.connected());
+        let _counted = (permit, self.answerer.stats.connected());
         // Answers are written whole or in large pieces; waiting to fill a packet only delays them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -85,14 +86,14 @@ impl Connection {
             local,
             authenticated: false,
         };
-        let options = &self.routes.options;
+        let options = &self.answerer.options;
         let tls = options
             .security
             .as_ref()
             .and_then(|security| security.current().tls.clone());
         let Some(tls) = tls else {
             let stream = timed(stream, options.write_timeout);
-            return serve(stream, peer, self.routes, self.watcher).await;
+            return serve(stream, peer, self.answerer, self.watcher).await;
         };
         // Nobody waits at the end for a handshake: there is no request yet to be answered.
         drop(self.watcher);
@@ -108,7 +109,7 @@ impl Connection {
         if let Some(graceful) = self.graceful.upgrade() {
             let watcher = graceful.watcher();
             drop(graceful);
-            serve(stream, peer, self.routes, watcher).await;
+            serve(stream, peer, self.answerer, watcher).await;
         }
     }
 }
@@ -141,22 +142,22 @@ async fn handshake(
         .await
 }
 
-async fn serve(
+async fn serve<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     peer: Peer,
-    routes: Arc<Routes>,
+    answerer: Arc<Answerer<H>>,
     watcher: Watcher,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(routes.options.header_timeout)
-        .max_buf_size(routes.options.max_header_bytes)
+        .header_read_timeout(answerer.options.header_timeout)
+        .max_buf_size(answerer.options.max_header_bytes)
         .max_headers(100);
     let service = {
-        let routes = Arc::clone(&routes);
+        let answerer = Arc::clone(&answerer);
         service_fn(move |request| {
-            let routes = Arc::clone(&routes);
-            async move { Ok::<_, Infallible>(routes.answer(request, peer).await) }
+            let answerer = Arc::clone(&answerer);
+            async move { Ok::<_, Infallible>(answerer.answer(request, peer).await) }
         })
     };
     let connection = http.serve_connection(TokioIo::new(stream), service);
