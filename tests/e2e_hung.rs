@@ -90,7 +90,8 @@ fn a_mount_hung_from_the_start_holds_up_nothing() {
     for _ in 0..50 {
         scrape(&exporter);
     }
-    assert!(threads() <= before, "threads pile up");
+    // Fewer than one for each scrape; collectors on timers have threads of their own that come and go.
+    assert!(threads() < before + 10, "threads pile up");
 
     // It answers again: its values are back.
     hung.set(Operations::All, Answer::Normal);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use promql_parser::label::{METRIC_NAME, Matcher};
 
+use crate::quoted::quote;
+
 /// A set of labels: names and values, sorted by name, no name twice, no empty value (in Prometheus's
 /// model a label with an empty value is no label). The metric's name is the label `__name__`.
 ///
@@ -183,20 +185,42 @@ impl Ord for Labels {
 }
 
 /// As Prometheus writes it: `name{a="b"}`.
+/// As Prometheus writes metrics: `up{job="a"}`, and names that are no words in quotes, the metric's within the braces:
+/// `{"a b", job="a"}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
+        let name = self.name();
         let mut separator = "{";
+        if is_word(name, ":") {
+            f.write_str(name)?;
+        } else if !name.is_empty() {
+            write!(f, "{separator}{}", quote(name))?;
+            separator = ", ";
+        }
         for (name, value) in self.iter().filter(|(name, _)| *name != METRIC_NAME) {
-            write!(f, "{separator}{name}={value:?}")?;
+            f.write_str(separator)?;
+            match is_word(name, "") {
+                true => f.write_str(name)?,
+                false => f.write_str(&quote(name))?,
+            }
+            write!(f, "={}", quote(value))?;
             separator = ", ";
         }
         match separator {
-            "{" if self.name().is_empty() => f.write_str("{}"),
+            "{" if name.is_empty() => f.write_str("{}"),
             "{" => Ok(()),
             _ => f.write_str("}"),
         }
     }
+}
+
+/// Whether a name needs no quotes: ASCII letters, `_` and what else is allowed, digits after the first.
+fn is_word(name: &str, also: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || also.contains(c))
 }
 
 impl fmt::Debug for Labels {
@@ -226,6 +250,13 @@ mod tests {
         assert_eq!(labels.to_string(), r#"up{job="a\"b"}"#);
         assert_eq!(labels.without_name().to_string(), r#"{job="a\"b"}"#);
         assert_eq!(Labels::empty().to_string(), "{}");
+        let labels = Labels::new([("__name__", "a b"), ("c.d", "\u{1}\u{7f}é"), ("x", "y")]);
+        let written = r#"{"a b", "c.d"="\x01\x7fé", x="y"}"#;
+        assert_eq!(labels.to_string(), written);
+        assert_eq!(crate::script::parse_metric(written).as_ref(), Ok(&labels));
+        let name = Labels::new([("__name__", "9:a")]);
+        assert_eq!(name.to_string(), r#"{"9:a"}"#);
+        assert_eq!(Labels::new([("__name__", "a:b9")]).to_string(), "a:b9");
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub use memory::MemoryStorage;
 pub use number::go_digit;
 pub use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 pub use query::{Options, Query, ValueKind};
+pub use quoted::quote;
 pub use sample::{STALE, Sample, Samples, Timestamp, is_stale};
 pub use selector::Selector;
 pub use storage::{Series, Storage, StorageError};

@@ -1,6 +1,7 @@
 //! Why a request is refused, in Prometheus's words and codes.
 
 use hyper::StatusCode;
+pub use tidegauge_promql::quote as quoted;
 use tidegauge_promql::{Error, StorageError};
 
 /// What kind of error it is.
@@ -106,32 +107,4 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         Self::internal(error.to_string())
     }
-}
-
-/// A text in quotes as Go's `%q` writes it.
-pub fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x0b' => out.push_str("\\v"),
-            c if c.is_control() && u32::from(c) < 0x80 => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
-            }
-            c if c.is_control() || (c.is_whitespace() && c != ' ') => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -5,6 +5,7 @@ use crate::engine::{Head, Names};
 use crate::error::Error;
 use crate::labels::Labels;
 use crate::plan::{Card, Grouping, Join};
+use crate::quoted::quote;
 
 /// Names results of a join.
 pub(super) struct Namer<'a> {
@@ -115,7 +116,7 @@ impl<'a> Namer<'a> {
 fn quoted(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
+        .map(|(name, value)| format!("{name}={}", quote(value)))
         .collect();
     format!("{{{}}}", pairs.join(", "))
 }
