@@ -13,7 +13,7 @@ use tidegauge_model::metric::FamilySpec;
 use tidegauge_web::stats;
 
 use crate::failure::{Failure, print};
-use crate::{reload, sidecar};
+use crate::{host, reload, sidecar};
 
 /// Checks the files that are named, together: a rule may look at what one of another file records.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
@@ -25,9 +25,13 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         }
     }
     let families = families();
+    let kept = match matches.get_one::<Duration>("kept") {
+        Some(kept) => *kept,
+        None => host::config(matches)?.1.window.max_range,
+    };
     let known = Known {
         families: &families,
-        kept: matches.get_one::<Duration>("kept").copied(),
+        kept: Some(kept),
     };
     let odd = warnings(&right, known);
     for (path, groups) in &right {

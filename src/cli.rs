@@ -106,7 +106,7 @@ fn check_rules_command() -> Command {
             option(
                 "kept",
                 "TIME",
-                "How long samples are kept: warn of expressions that look further back",
+                "How far back rules can look: warn of expressions that look further (default: window.max_range of the configuration)",
             )
             .value_parser(ValueParser::new(duration)),
         )

@@ -37,15 +37,18 @@ fuzz_target!(|text: &str| {
     };
     let labels = Labels::new([("instance", "a.example.com:9100"), ("tier", "hot\n<&>")]);
     for value in [1_234_567.0, f64::NAN, -0.5] {
-        let expanded = template.expand(&labels, value, &scope);
-        assert!(expanded.len() <= MOST);
-        if !text.contains("{{") {
-            assert_eq!(expanded, text);
+        let expand = || {
+            let expanded = template.expand(&labels, value, &scope);
+            expanded.map_err(|error| error.to_string())
+        };
+        let expanded = expand();
+        match &expanded {
+            Ok(expanded) => assert!(expanded.len() <= MOST),
+            Err(why) => assert!(!why.is_empty()),
         }
-        assert_eq!(
-            template.expand(&labels, value, &scope),
-            expanded,
-            "the same again"
-        );
+        if !text.contains("{{") {
+            assert_eq!(expanded.as_deref(), Ok(text));
+        }
+        assert_eq!(expand(), expanded, "the same again");
     }
 });
