@@ -43,7 +43,7 @@ pub fn unquote(text: &str) -> Result<String, &'static str> {
     String::from_utf8(bytes).map_err(|_| "escaped bytes are not UTF-8")
 }
 
-/// A text in quotes, as Go's `%q` and so Prometheus writes it; [`unquote`] reads it.
+/// A text in quotes, as Go's `%q` and so Prometheus writes it.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
