@@ -71,7 +71,6 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             outcome: Arc::clone(&outcome),
         })?;
         systemd::ready();
-        systemd::settle();
         tokio::spawn(hang_up(hang_ups, reload));
         tokio::select! {
             name = stop => tracing::info!(signal = name, "stopping"),
@@ -107,7 +106,6 @@ async fn follow(
         };
         let result = result.map_err(|failure| failure.to_string());
         systemd::ready();
-        systemd::settle();
         outcome.tell(&result);
         if let Some(reply) = reply {
             // Who asked may have gone.

@@ -127,7 +127,6 @@ impl Reloader {
             systemd::reloading();
             let result = self.reload().await.map_err(|failure| failure.to_string());
             systemd::ready();
-            systemd::settle();
             self.outcome.tell(&result);
             if let Some(reply) = reply {
                 // Who asked may have gone.

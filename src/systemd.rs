@@ -17,7 +17,6 @@ pub async fn attend(sampler: Arc<Live>, began: Instant) {
     }
     tracing::info!(after = ?began.elapsed(), "ready");
     ready();
-    settle();
     let Some(period) = sd_notify::watchdog_enabled() else {
         return;
     };
@@ -29,23 +28,6 @@ pub async fn attend(sampler: Arc<Live>, began: Instant) {
         {
             notify(&[NotifyState::Watchdog]);
         }
-    }
-}
-
-/// Gives back what only the start, or a new configuration, needed: now, and once more when all that runs on a timer
-/// has run.
-pub fn settle() {
-    give_back();
-    tokio::spawn(async {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        give_back();
-    });
-}
-
-fn give_back() {
-    match tidegauge_ioctl::memory::give_back() {
-        Ok(bytes) => tracing::debug!(bytes, "gave back pages of code"),
-        Err(error) => tracing::debug!(%error, "pages that the start needed stay resident"),
     }
 }
 

@@ -273,6 +273,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_is_written_is_read_again(pairs in proptest::collection::vec((".+", ".*"), 0..4), metric in ".*") {
+            let metric = (METRIC_NAME.to_owned(), metric);
+            let labels = Labels::new(pairs.into_iter().chain([metric]));
+            prop_assert_eq!(crate::script::parse_metric(&labels.to_string()), Ok(labels));
+        }
+
+        #[test]
         fn as_a_sorted_map(pairs in proptest::collection::btree_map(".{1,9}", ".{1,9}", 0..6)) {
             let labels = Labels::new(&pairs);
             let back: std::collections::BTreeMap<String, String> = labels
