@@ -24,6 +24,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tidegauge::builtin_rules::RULE_FILES;
 use tidegauge_rig::{
     Exporter, Exposition, FsKind, Job, LoopFs, Prometheus, Scratch, Sidecar, Which, needs,
     wait_until,
@@ -64,9 +65,9 @@ struct Pair {
 impl Pair {
     fn start(config: &str, known: Vec<String>) -> Self {
         let state = Scratch::new("same");
-        let rules: Vec<_> = expressions::rule_files()
-            .into_iter()
-            .map(|(name, text)| state.file(&name, &expressions::hurried(&text)))
+        let rules: Vec<_> = RULE_FILES
+            .iter()
+            .map(|file| state.file(file.name, &expressions::hurried(file.text)))
             .collect();
         let exporter = Exporter::start(&[], config);
         let relay = Exposition::start("");

@@ -184,7 +184,6 @@ impl Ord for Labels {
     }
 }
 
-/// As Prometheus writes it: `name{a="b"}`.
 /// As Prometheus writes metrics: `up{job="a"}`, and names that are no words in quotes, the metric's within the braces:
 /// `{"a b", job="a"}`.
 impl fmt::Display for Labels {
@@ -198,12 +197,7 @@ impl fmt::Display for Labels {
             separator = ", ";
         }
         for (name, value) in self.iter().filter(|(name, _)| *name != METRIC_NAME) {
-            f.write_str(separator)?;
-            match is_word(name, "") {
-                true => f.write_str(name)?,
-                false => f.write_str(&quote(name))?,
-            }
-            write!(f, "={}", quote(value))?;
+            write!(f, "{separator}{}", pair(name, value))?;
             separator = ", ";
         }
         match separator {
@@ -211,6 +205,14 @@ impl fmt::Display for Labels {
             "{" => Ok(()),
             _ => f.write_str("}"),
         }
+    }
+}
+
+/// A label as Prometheus writes it: `job="a"`, and a name that is no word in quotes.
+pub(crate) fn pair(name: &str, value: &str) -> String {
+    match is_word(name, "") {
+        true => format!("{name}={}", quote(value)),
+        false => format!("{}={}", quote(name), quote(value)),
     }
 }
 

@@ -1,31 +1,13 @@
 //! What is asked: the expressions of all rules that ship, and the parts that they are made of.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
 use promql_parser::util::{ExprVisitor, walk_expr};
+use tidegauge::builtin_rules::RULE_FILES;
 use tidegauge_alerts::rule::{GroupSpec, parse};
 use tidegauge_promql::Query;
-
-/// The rule files that ship, in the order of their names, and what they hold.
-pub fn rule_files() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
-    let named = files.into_iter().map(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        (name, fs::read_to_string(path).unwrap())
-    });
-    named
-        .filter(|(name, _)| name.ends_with(".yml") && !name.ends_with(".test.yml"))
-        .collect()
-}
 
 /// The same rules, but that all are evaluated every second, and what waits does so for some seconds only.
 pub fn hurried(text: &str) -> String {
@@ -46,9 +28,9 @@ pub fn hurried(text: &str) -> String {
 
 /// Each expression of a rule, and each part of one that has a value by itself, once.
 pub fn all() -> BTreeSet<String> {
-    let groups: Vec<GroupSpec> = rule_files()
+    let groups: Vec<GroupSpec> = RULE_FILES
         .iter()
-        .flat_map(|(name, text)| parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}")))
+        .flat_map(|file| parse(file.text).unwrap_or_else(|why| panic!("{}: {why:?}", file.name)))
         .collect();
     let mut parts = Parts::default();
     for rule in groups.iter().flat_map(|group| &group.rules) {

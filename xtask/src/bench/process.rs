@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tidegauge_rig::Scratch;
 
 use super::client::{Ask, Client};
 
@@ -40,6 +41,44 @@ impl Exporter {
             address,
             began,
         })
+    }
+
+    /// `tidegauge exporter`, once it has answered a scrape.
+    pub fn target(program: &Path, limit: Duration) -> Result<Self> {
+        let target = Self::start(
+            program,
+            &["exporter".to_owned(), "--log.level=error".to_owned()],
+        )?;
+        let answered = target.first_scrape(limit);
+        answered.context("the target does not answer")?;
+        Ok(target)
+    }
+
+    /// `tidegauge alerts` with a configuration, and its state in the folder `state`.
+    pub fn sidecar(program: &Path, scratch: &Scratch, config: &str) -> Result<Self> {
+        let config = scratch.file("tidegauge.yml", config);
+        Self::start(
+            program,
+            &[
+                "alerts".to_owned(),
+                "--log.level=error".to_owned(),
+                format!("--config={}", config.display()),
+                format!("--state-dir={}", scratch.folder("state").display()),
+            ],
+        )
+    }
+
+    /// A Prometheus with a configuration, and its blocks in the folder `data`.
+    pub fn prometheus(program: &Path, scratch: &Scratch, config: &str) -> Result<Self> {
+        let config = scratch.file("prometheus.yml", config);
+        Self::start(
+            program,
+            &[
+                "--log.level=error".to_owned(),
+                format!("--config.file={}", config.display()),
+                format!("--storage.tsdb.path={}", scratch.folder("data").display()),
+            ],
+        )
     }
 
     /// Time from the start to the end of the first scrape that was answered; `None` after `limit`.

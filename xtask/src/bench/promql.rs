@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use tidegauge::sidecar::Plan;
 use tidegauge_alerts::clock::{Clock as _, HostClock};
 use tidegauge_alerts::window::Demand;
 use tidegauge_promql::{Labels, METRIC_NAME, Timestamp, almost_equal};
@@ -85,103 +86,107 @@ pub fn run(quick: bool) -> Result<()> {
     let series = {
         println!("{FILESYSTEMS} filesystems, to know their series …");
         let _mounts = Mounts::new(&root.join("target/bench"), FILESYSTEMS)?;
-        let target = Exporter::start(
-            &ours,
-            &["exporter".to_owned(), "--log.level=error".to_owned()],
-        )?;
-        target
-            .first_scrape(LIMIT)
-            .context("the target does not answer")?;
+        let target = Exporter::target(&ours, LIMIT)?;
         let scrape = get(&target.address.to_string(), "/metrics", &[])?;
         scraped(scrape.text(), "host:10733")?
     };
-    let groups = shipped::groups(&shipped::files(root)?)?;
-    let demands = shipped::demands(&groups);
-    let rules = rule_queries(&groups);
+    let plan = shipped::plan()?;
 
     let scratch = Scratch::new("promql");
     let end = HostClock.now();
-    let history = past(series, &demands, end);
+    let history = past(series, &plan.demands, end);
     println!("{} samples of their past …", history.samples());
     let (state, data) = (scratch.folder("state"), scratch.folder("data"));
     let bin = root.join("target/peers/prometheus3/usr/bin");
     history.write_blocks(&bin.join("promtool"), scratch.path(), &data)?;
     history.write_window(&state.join("window"), Vec::new(), PAST)?;
-    let sides = start(&ours, &bin.join("prometheus"), &scratch)?;
-    for side in &sides {
+    let config = format!(
+        "window: {{retention: {}m, max_bytes: 4GiB}}\nrules: []\n",
+        PAST.as_secs() / 60 + 60
+    );
+    let own = Exporter::sidecar(&ours, &scratch, &config)?;
+    let peer = Exporter::prometheus(&bin.join("prometheus"), &scratch, "global: {}\n")?;
+    for side in [&own, &peer] {
         side.ready(LIMIT)?;
     }
 
     let mut rows = Vec::new();
-    let (mut compared, mut filled) = (0, 0);
-    for (what, from, step) in [("instant queries of the rules", 0, 0), WIDTHS[0], WIDTHS[1]] {
-        let queries: Vec<(String, Vec<&str>)> = match step {
-            0 => vec![(
-                format!("{} {what}, all", rules.len()),
-                rules.iter().map(String::as_str).collect(),
-            )],
-            _ => QUERIES
-                .iter()
-                .map(|(kind, query)| (format!("{kind}, {what}"), vec![*query]))
-                .collect(),
-        };
-        for (name, queries) in queries {
-            let mut runs = [Vec::new(), Vec::new()];
-            let asked: Vec<Asked> = queries
-                .iter()
-                .map(|query| Asked::new(query, end, from, step))
-                .collect();
-            for round in 0..=rounds {
-                for (side, runs) in sides.iter().zip(&mut runs) {
-                    let address = side.address.to_string();
-                    let begun = Instant::now();
-                    let mut bodies = Vec::new();
-                    for asked in &asked {
-                        bodies.push(asked.ask(&address)?);
-                    }
-                    // The first round compares, and fills caches.
-                    if round > 0 {
-                        runs.push(begun.elapsed().as_secs_f64() * 1e3);
-                    } else {
-                        compared += bodies.len();
-                    }
-                    if round == 0 && side.address == sides[1].address {
-                        for (asked, peer) in asked.iter().zip(&bodies) {
-                            let own = asked.ask(&sides[0].address.to_string())?;
-                            let found = compare(&own, peer).with_context(|| asked.query.clone())?;
-                            // The rules of a host that is well mostly find nothing; a graph of nothing is no test.
-                            ensure!(found > 0 || step == 0, "{}: no series", asked.query);
-                            filled += usize::from(found > 0);
-                        }
-                    }
+    let mut compared = Compared::default();
+    for (name, queries) in panels(&plan, end) {
+        compared.add(&queries, &own, &peer)?;
+        let mut runs = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            for (side, runs) in [&own, &peer].into_iter().zip(&mut runs) {
+                let address = side.address.to_string();
+                let begun = Instant::now();
+                for asked in &queries {
+                    asked.ask(&address)?;
                 }
+                runs.push(begun.elapsed().as_secs_f64() * 1e3);
             }
-            let [own, peer] = runs.map(Figure::of);
-            let row = Row {
-                what: format!("{name}, ms"),
-                peer: Ok(peer.context("no runs")?),
-                ours: own.context("no runs")?,
-                goal: Goal::Ratio(1.0),
-            };
-            println!("{}", markdown(std::slice::from_ref(&row)));
-            rows.push(row);
         }
+        let [own, peer] = runs.map(Figure::of);
+        let row = Row {
+            what: format!("{name}, ms"),
+            peer: Ok(peer.context("no runs")?),
+            ours: own.context("no runs")?,
+            goal: Goal::Ratio(1.0),
+        };
+        println!("{}", markdown(std::slice::from_ref(&row)));
+        rows.push(row);
     }
     let table = markdown(&rows);
     println!("{table}");
     if !quick {
-        let text = section(&table, history.samples(), compared / 2, filled)?;
+        let text = section(&table, history.samples(), &compared)?;
         document::replace(root, "PromQL", &text)?;
     }
     Ok(())
 }
 
-/// The expressions of the rules, as they stand there.
-fn rule_queries(groups: &[tidegauge_alerts::rule::GroupSpec]) -> Vec<String> {
-    let rules = groups.iter().flat_map(|group| &group.rules);
-    rules
-        .map(|rule| rule.query.expression().to_string())
-        .collect()
+/// What is asked for at once, by its name in the table: all rules, and each graph in each width.
+fn panels(plan: &Plan, end: Timestamp) -> Vec<(String, Vec<Asked>)> {
+    let groups = plan.groups.iter().flat_map(|(_, groups)| groups);
+    let rules = groups.flat_map(|group| &group.rules);
+    let rules: Vec<Asked> = rules
+        .map(|rule| Asked::new(&rule.query.expression().to_string(), end, 0, 0))
+        .collect();
+    let name = format!("{} instant queries of the rules, all", rules.len());
+    let mut panels = vec![(name, rules)];
+    for (width, seconds, step) in WIDTHS {
+        for (kind, query) in QUERIES {
+            let asked = Asked::new(query, end, seconds, step);
+            panels.push((format!("{kind}, {width}"), vec![asked]));
+        }
+    }
+    panels
+}
+
+/// How many answers were compared, and how many of them had any series.
+#[derive(Default)]
+struct Compared {
+    answers: usize,
+    filled: usize,
+}
+
+impl Compared {
+    /// Compares the answers of both, which fills their caches too.
+    fn add(&mut self, queries: &[Asked], own: &Exporter, peer: &Exporter) -> Result<()> {
+        for asked in queries {
+            let answers = [own, peer].map(|side| asked.ask(&side.address.to_string()));
+            let [own, peer] = answers;
+            let found = compare(&own?, &peer?).with_context(|| asked.query.clone())?;
+            // The rules of a host that is well mostly find nothing; a graph of nothing is no test.
+            ensure!(
+                found > 0 || asked.path == INSTANT,
+                "{}: no series",
+                asked.query
+            );
+            self.answers += 1;
+            self.filled += usize::from(found > 0);
+        }
+        Ok(())
+    }
 }
 
 /// Hours of what dashboards show, with counters that count; minutes of the rest.
@@ -222,35 +227,8 @@ fn past(series: Vec<(Labels, f64)>, demands: &[Demand], end: Timestamp) -> Histo
     History::new(pasts, end)
 }
 
-/// Ours and the peer, with what is in their folders and nothing to scrape.
-fn start(ours: &Path, peer: &Path, scratch: &Scratch) -> Result<[Exporter; 2]> {
-    let config = scratch.file(
-        "tidegauge.yml",
-        &format!(
-            "window: {{retention: {}m, max_bytes: 4GiB}}\nrules: []\n",
-            PAST.as_secs() / 60 + 60
-        ),
-    );
-    let own = Exporter::start(
-        ours,
-        &[
-            "alerts".to_owned(),
-            "--log.level=error".to_owned(),
-            format!("--config={}", config.display()),
-            format!("--state-dir={}", scratch.folder("state").display()),
-        ],
-    )?;
-    let config = scratch.file("prometheus.yml", "global: {}\n");
-    let peer = Exporter::start(
-        peer,
-        &[
-            "--log.level=error".to_owned(),
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", scratch.folder("data").display()),
-        ],
-    )?;
-    Ok([own, peer])
-}
+/// Where instant queries go.
+const INSTANT: &str = "/api/v1/query";
 
 /// A query as a request.
 struct Asked {
@@ -268,7 +246,7 @@ impl Asked {
         form.append_pair("query", query);
         let path = if step == 0 {
             form.append_pair("time", &end.to_string());
-            "/api/v1/query"
+            INSTANT
         } else {
             let start = end - i64::from(seconds);
             form.append_pair("start", &start.to_string())
@@ -348,12 +326,13 @@ fn series_of(body: &[u8]) -> Result<BTreeMap<String, Vec<(f64, f64)>>> {
     Ok(found)
 }
 
-fn section(table: &str, samples: u64, queries: usize, filled: usize) -> Result<String> {
+fn section(table: &str, samples: u64, compared: &Compared) -> Result<String> {
+    let Compared { answers, filled } = compared;
     Ok(format!(
         "By `cargo xtask bench promql` (needs root, `tests/peers.sh` and `cargo build --release` before it).\n\n\
          {}. The peer is Debian's Prometheus 3.5. Both hold the same {samples} samples of a host with {FILESYSTEMS}\n\
          filesystems, 7 h of what the range queries ask for, the peer in blocks on disk of up to 18 h, and\n\
-         answer the same {queries} queries over HTTP, in turn. Times are from connecting to the last byte; figures are\n\
+         answer the same {answers} queries over HTTP, in turn. Times are from connecting to the last byte; figures are\n\
          medians with the least and the greatest. Each answer was compared: the same series, times and, but for\n\
          rounding, values; {filled} of them had any (most rules find nothing on a host that is well).\n\n\
          {table}",

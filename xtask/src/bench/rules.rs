@@ -1,6 +1,6 @@
 //! The rule engine beside Prometheus: the same target, the same past, the same rules, the same interval.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -38,13 +38,7 @@ pub fn run(quick: bool) -> Result<()> {
     let _mounts = Mounts::new(&root.join("target/bench"), count)?;
     let scratch = Scratch::new("rules");
     let ours = root.join("target/release/tidegauge");
-    let target = Exporter::start(
-        &ours,
-        &["exporter".to_owned(), "--log.level=error".to_owned()],
-    )?;
-    target
-        .first_scrape(LIMIT)
-        .context("the target does not answer")?;
+    let target = Exporter::target(&ours, LIMIT)?;
     // Its timers have read what they read by then.
     sleep(SETTLING);
     let address = target.address.to_string();
@@ -53,18 +47,30 @@ pub fn run(quick: bool) -> Result<()> {
     let samples = series.len();
 
     println!("the last 6 hours of {samples} series …");
-    let files = shipped::files(root)?;
-    let groups = shipped::groups(&files)?;
-    let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
-    let demands = shipped::demands(&groups);
-    let history = past(series, &demands);
+    let files = shipped::files(root);
+    let plan = shipped::plan()?;
+    let rules = plan.rules();
+    let history = past(series, &plan.demands);
     let (state, data) = (scratch.folder("state"), scratch.folder("data"));
     let bin = root.join("target/peers/prometheus3/usr/bin");
     history.write_blocks(&bin.join("promtool"), scratch.path(), &data)?;
-    history.write_window(&state.join("window"), demands, RETENTION)?;
+    history.write_window(&state.join("window"), plan.demands, RETENTION)?;
 
-    let sidecar = start_ours(&ours, &scratch, &target, &files)?;
-    let peer = start_peer(&bin.join("prometheus"), &scratch, &target, &files)?;
+    let sidecar = Exporter::sidecar(
+        &ours,
+        &scratch,
+        &format!(
+            "window: {{retention: {}m}}\nrules: {files:?}\nfeeds: [{{job_name: tidegauge, static_configs: [{{targets: ['{address}']}}]}}]\n",
+            RETENTION.as_secs() / 60,
+        ),
+    )?;
+    let peer = Exporter::prometheus(
+        &bin.join("prometheus"),
+        &scratch,
+        &format!(
+            "global: {{scrape_interval: 15s, evaluation_interval: 15s}}\nrule_files: {files:?}\nscrape_configs: [{{job_name: tidegauge, static_configs: [{{targets: ['{address}']}}]}}]\n"
+        ),
+    )?;
     sleep(WARM_UP);
     let mut runs = [const { Vec::new() }; 6];
     for round in 0..rounds {
@@ -157,50 +163,6 @@ fn same_alerts(ours: &Exporter, peer: &Exporter) -> Result<usize> {
         only(&found[1], &found[0]),
     );
     Ok(found[0].len())
-}
-
-fn start_ours(
-    program: &Path,
-    scratch: &Scratch,
-    target: &Exporter,
-    rules: &[PathBuf],
-) -> Result<Exporter> {
-    let text = format!(
-        "window: {{retention: {}m}}\nrules: {rules:?}\nfeeds: [{{job_name: tidegauge, static_configs: [{{targets: ['{}']}}]}}]\n",
-        RETENTION.as_secs() / 60,
-        target.address
-    );
-    let config = scratch.file("tidegauge.yml", &text);
-    Exporter::start(
-        program,
-        &[
-            "alerts".to_owned(),
-            "--log.level=error".to_owned(),
-            format!("--config={}", config.display()),
-            format!("--state-dir={}", scratch.folder("state").display()),
-        ],
-    )
-}
-
-fn start_peer(
-    program: &Path,
-    scratch: &Scratch,
-    target: &Exporter,
-    rules: &[PathBuf],
-) -> Result<Exporter> {
-    let text = format!(
-        "global: {{scrape_interval: 15s, evaluation_interval: 15s}}\nrule_files: {rules:?}\nscrape_configs: [{{job_name: tidegauge, static_configs: [{{targets: ['{}']}}]}}]\n",
-        target.address
-    );
-    let config = scratch.file("prometheus.yml", &text);
-    Exporter::start(
-        program,
-        &[
-            "--log.level=error".to_owned(),
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", scratch.folder("data").display()),
-        ],
-    )
 }
 
 struct Told {

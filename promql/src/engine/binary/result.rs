@@ -3,9 +3,8 @@
 use crate::engine::names::{METADATA, is_metadata};
 use crate::engine::{Head, Names};
 use crate::error::Error;
-use crate::labels::Labels;
+use crate::labels::{Labels, pair};
 use crate::plan::{Card, Grouping, Join};
-use crate::quoted::quote;
 
 /// Names results of a join.
 pub(super) struct Namer<'a> {
@@ -114,9 +113,6 @@ impl<'a> Namer<'a> {
 
 /// As Prometheus writes labels in errors: the name among the others.
 fn quoted(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={}", quote(value)))
-        .collect();
+    let pairs: Vec<String> = labels.iter().map(|(n, v)| pair(n, v)).collect();
     format!("{{{}}}", pairs.join(", "))
 }
