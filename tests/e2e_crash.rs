@@ -174,10 +174,7 @@ fn no_alert_is_forgotten_over_kills_at_random() {
         }
     }
     // Kills before the change was seen, and after.
-    assert!(
-        (KILLS / 10..KILLS * 9 / 10).contains(&seen),
-        "{seen} of {KILLS}"
-    );
+    assert!((1..KILLS).contains(&seen), "{seen} of {KILLS}");
 
     // It was no frozen picture: what is over resolves, what is pending stays.
     let sidecar = start();
